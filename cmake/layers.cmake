@@ -1,0 +1,48 @@
+# truekeel_layer(NAME [LINKS target...])
+#
+# One folder under src/ is one layer: every x.cc goes into the library truekeel_NAME; every x_test.cc
+# into the program NAME_test, known to ctest; every x_bench.cc becomes the program x_bench, and every
+# x_fuzz.cc the program x_fuzz (the latter with TRUEKEEL_FUZZ alone). tools/lint checks the includes.
+include(GoogleTest)
+
+function(truekeel_layer name)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  file(GLOB all CONFIGURE_DEPENDS *.cc)
+  set(sources ${all})
+  list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cc$")
+  set(tests ${all})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+
+  if(sources)
+    add_library(truekeel_${name} STATIC ${sources})
+    target_link_libraries(truekeel_${name} PUBLIC ${arg_LINKS} PRIVATE truekeel_flags)
+    target_include_directories(truekeel_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  else()
+    add_library(truekeel_${name} INTERFACE)
+    target_link_libraries(truekeel_${name} INTERFACE ${arg_LINKS})
+  endif()
+
+  if(tests AND NOT TRUEKEEL_FUZZ)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE truekeel_${name} truekeel_flags GTest::gmock GTest::gtest_main)
+    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}." PROPERTIES TIMEOUT 600)
+  endif()
+
+  foreach(kind bench fuzz)
+    if((kind STREQUAL fuzz AND NOT TRUEKEEL_FUZZ) OR (kind STREQUAL bench AND TRUEKEEL_FUZZ))
+      continue()
+    endif()
+    set(programs ${all})
+    list(FILTER programs INCLUDE REGEX "_${kind}\\.cc$")
+    foreach(program ${programs})
+      get_filename_component(target ${program} NAME_WE)
+      add_executable(${target} ${program})
+      target_link_libraries(${target} PRIVATE truekeel_${name} truekeel_flags)
+      if(kind STREQUAL bench)
+        target_link_libraries(${target} PRIVATE benchmark::benchmark)
+      else()
+        target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+      endif()
+    endforeach()
+  endforeach()
+endfunction()

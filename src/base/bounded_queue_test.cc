@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/bounded_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <thread>
+
+namespace truekeel {
+namespace {
+
+TEST(BoundedQueue, RefusesWhenFullAndLeavesTheItem) {
+  BoundedQueue<std::unique_ptr<int>> queue(1);
+  EXPECT_TRUE(queue.try_push(std::make_unique<int>(1)));
+  auto second = std::make_unique<int>(2);
+  EXPECT_FALSE(queue.try_push(std::move(second)));
+  EXPECT_NE(second, nullptr);
+}
+
+TEST(BoundedQueue, CloseWakesAWaiterAndKeepsItems) {
+  BoundedQueue<int> queue(2);
+  ASSERT_TRUE(queue.try_push(7));
+  std::thread closer([&] { queue.close(); });
+  EXPECT_EQ(queue.pop(), 7);
+  EXPECT_EQ(queue.pop(), std::nullopt);
+  EXPECT_FALSE(queue.try_push(8));
+  closer.join();
+}
+
+}  // namespace
+}  // namespace truekeel

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of the program, one per file. Each adds itself to the parser and stores what to run.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <functional>
+
+namespace truekeel::cli {
+
+/// Exit codes shared by all commands.
+enum ExitCode : int { kFine = 0, kBad = 1, kUsage = 2, kUndecided = 3, kEnvironment = 4 };
+
+/// What the chosen command runs; returns an exit code.
+using Run = std::function<int()>;
+
+}  // namespace truekeel::cli

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "cli/commands.h"
+
+int main(int argc, char** argv) {
+  using namespace truekeel::cli;
+  CLI::App app("Truekeel keeps LLM serving true.", "truekeel");
+  app.require_subcommand(1);
+  Run run;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? kFine : kUsage;
+  }
+  return run();
+}
