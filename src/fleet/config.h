@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration as an immutable value, and its reading from YAML. Thread safety: plain values.
+// Invariants of a Config that parse_config() returned: every name that refers resolves, names are unique,
+// classes ascend, every pool has an endpoint and a class, every number is in its range.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "fleet/health.h"
+#include "fleet/retry_budget.h"
+
+namespace truekeel::fleet {
+
+struct Address {
+  std::string host;        ///< an IP address without brackets, or localhost
+  std::uint16_t port = 0;  ///< 0: the kernel chooses
+
+  bool operator==(const Address&) const = default;
+};
+
+/// Where an endpoint is; `http://HOST[:PORT][/PREFIX]`, given with or without a final `/v1`.
+struct Url {
+  std::string host;  ///< without brackets
+  std::uint16_t port = 80;
+  std::string prefix;  ///< without `/v1` and without a final slash; mostly empty
+
+  bool operator==(const Url&) const = default;
+};
+
+enum class Engine { truekeel, llama_cpp, openai };
+
+enum class TokenizerKind {
+  gguf,      ///< the gateway counts with the vocabulary in a GGUF file
+  endpoint,  ///< the endpoint's /tokenize counts
+  bound,     ///< bytes only; never an exact count
+};
+
+struct Limits {
+  std::uint64_t body_bytes = 64ull << 20;
+  std::uint32_t connections = 20000;
+  Duration header = std::chrono::seconds(10);  ///< for a request's head to arrive
+  Duration idle = std::chrono::seconds(300);   ///< without a byte in either direction
+  Duration drain = std::chrono::seconds(30);   ///< for running answers after SIGTERM
+
+  bool operator==(const Limits&) const = default;
+};
+
+/// What the server does when a request is silent.
+struct SamplingDefaults {
+  std::optional<double> temperature;
+  std::optional<double> top_p;
+
+  bool operator==(const SamplingDefaults&) const = default;
+};
+
+/// Requests of up to `max_tokens` (prompt and output) go to `pool`.
+struct ContextClass {
+  std::string name;
+  std::uint32_t max_tokens = 0;
+  std::string pool;
+  std::size_t pool_index = 0;  ///< into Config::pools
+
+  bool operator==(const ContextClass&) const = default;
+};
+
+struct ModelConfig {
+  std::string name;
+  TokenizerKind tokenizer = TokenizerKind::bound;
+  std::string gguf_path;  ///< as written; only for TokenizerKind::gguf
+  std::uint32_t default_max_output = 512;
+  SamplingDefaults defaults;
+  std::vector<ContextClass> classes;  ///< ascending by max_tokens, at least one
+
+  bool operator==(const ModelConfig&) const = default;
+};
+
+struct EndpointConfig {
+  std::string name;  ///< unique over all pools
+  Url url;
+  Engine engine = Engine::openai;
+  std::map<std::string, std::string> labels;
+  std::string upstream_model;  ///< empty: the model's own name
+  std::string api_key_env;     ///< the variable that holds the key; empty: none
+  std::uint32_t weight_milli = 1000;
+  Duration timeout = std::chrono::seconds(600);  ///< for a whole answer
+
+  bool operator==(const EndpointConfig&) const = default;
+};
+
+struct PoolConfig {
+  std::string name;
+  std::vector<EndpointConfig> endpoints;
+
+  bool operator==(const PoolConfig&) const = default;
+};
+
+struct Config {
+  Address listen{"127.0.0.1", 8080};
+  Address admin{"127.0.0.1", 9090};
+  std::string affinity_secret_env;  ///< empty: a random secret
+  Limits limits;
+  HealthSettings health;
+  RetrySettings retry;
+  std::vector<ModelConfig> models;
+  std::vector<PoolConfig> pools;  ///< in the order of the file
+
+  [[nodiscard]] const ModelConfig* find_model(std::string_view name) const;
+
+  bool operator==(const Config&) const = default;
+};
+
+/// One thing that is wrong, where, and what to do about it. Line and column count from 1.
+struct ConfigProblem {
+  int line = 1;
+  int column = 1;
+  std::string path;  ///< as in models[0].classes[1].pool; empty for the file as a whole
+  std::string message;
+  std::string fix;
+
+  bool operator==(const ConfigProblem&) const = default;
+};
+
+/// Reads a configuration. On failure: every problem found, in the order of the file, at least one and at
+/// most kMaxProblems. Cost: linear in the text, which may have kMaxConfigBytes.
+[[nodiscard]] std::expected<Config, std::vector<ConfigProblem>> parse_config(std::string_view yaml);
+
+inline constexpr std::size_t kMaxConfigBytes = 1 << 20;
+inline constexpr std::size_t kMaxProblems = 50;
+
+/// `file:line:column: path: message; fix`
+[[nodiscard]] std::string format_problem(std::string_view file, const ConfigProblem& problem);
+
+/// What is allowed but deserves a thought, as sentences; for check-config and the log at start.
+[[nodiscard]] std::vector<std::string> advice(const Config& config);
+
+/// What the configuration means, in a few lines for people.
+[[nodiscard]] std::string summary(const Config& config);
+
+/// True for addresses that only this machine reaches.
+[[nodiscard]] bool is_loopback(std::string_view host);
+
+/// A commented configuration that parse_config() accepts as it is.
+[[nodiscard]] std::string_view default_config();
+
+[[nodiscard]] const char* to_string(Engine engine);
+[[nodiscard]] const char* to_string(TokenizerKind kind);
+
+}  // namespace truekeel::fleet
