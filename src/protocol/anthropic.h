@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Anthropic's Messages API over servers that speak OpenAI's: requests, answers and errors; streams are in
+// anthropic_stream.h. Thread safety: pure functions; one JsonParser per thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "protocol/errors.h"
+#include "protocol/json.h"
+
+namespace truekeel::protocol {
+
+/// A Messages request, and the chat/completions body that asks for the same. The body is ours, so equal
+/// conversations give equal bytes: read_openai_request() says the rest of it.
+struct AnthropicRequest {
+  std::string model;
+  bool stream = false;
+  std::string openai_body;  ///< streamed: with stream_options.include_usage, which message_delta needs
+};
+
+/// Translates POST /v1/messages: text content as string or blocks, system, stop_sequences, max_tokens
+/// (required), temperature, top_p, top_k, metadata.user_id (as `user`), stream.
+///
+/// Status 400, with `param` the field, when a field is missing or of a wrong kind, or when it would change
+/// the answer and has no translation yet: tools, images, documents, thinking. What only tunes or bills
+/// (cache_control, service_tier, unknown metadata) is dropped.
+[[nodiscard]] ApiResult<AnthropicRequest> read_anthropic_request(const std::string& body);
+
+/// Translates POST /v1/messages/count_tokens: as above without max_tokens.
+[[nodiscard]] ApiResult<AnthropicRequest> read_count_tokens(const std::string& body);
+
+[[nodiscard]] std::string count_tokens_body(std::uint64_t input_tokens);
+
+/// stop_reason for a finish_reason: length is max_tokens, tool_calls tool_use, content_filter refusal,
+/// stop is end_turn, or stop_sequence when the server tells which (`stop_reason` of vLLM and truekeel,
+/// `matched_stop` of SGLang, as a string).
+[[nodiscard]] std::string_view anthropic_stop_reason(std::string_view finish_reason,
+                                                     bool stop_sequence_known);
+
+/// How the answer presents itself: the id and model name that the client sees.
+struct AnthropicIdentity {
+  std::string message_id;  ///< "msg_" and the request id
+  std::string model;       ///< as the client asked for it
+};
+
+/// Translates a whole chat answer, its first choice. Status 502 when it is not one.
+[[nodiscard]] ApiResult<std::string> anthropic_message(std::string_view openai_answer,
+                                                       const AnthropicIdentity& identity);
+
+}  // namespace truekeel::protocol

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns a chat stream in OpenAI's shape into Anthropic's events, one event at a time.
+// Thread safety: one stream, one thread.
+// Invariants: whatever comes in, what goes out is a prefix of message_start, then per block
+// content_block_start, content_block_delta*, content_block_stop, then message_delta, message_stop; or such
+// a prefix and one error event. Nothing follows message_stop or error.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/anthropic.h"
+#include "protocol/response_facts.h"
+
+namespace truekeel::protocol {
+
+class AnthropicStream {
+ public:
+  /// `input_tokens`: what message_start shows, an estimate or 0; message_delta has the server's own count.
+  explicit AnthropicStream(AnthropicIdentity identity, std::uint64_t input_tokens = 0);
+
+  /// Takes the data of one upstream event and appends what follows from it to `out`. Data that is no JSON,
+  /// and an error in mid-stream, become an error event.
+  void on_data(std::string_view data, std::string& out);
+
+  /// Takes a failure of the gateway's own: upstream gone, deadline passed.
+  void on_error(const ApiError& error, std::string& out);
+
+  /// The upstream has closed. Without [DONE] but after a finish_reason the message is whole (some servers
+  /// leave it out); before that it was cut: an error event, never a clean end.
+  void on_end(std::string& out);
+
+  /// message_stop or error has gone out.
+  [[nodiscard]] bool done() const { return state_ == State::done; }
+
+ private:
+  enum class State { before_start, between_blocks, in_text, done };
+
+  void start(std::string& out);
+  void text(std::string_view delta, std::string& out);
+  void close_block(std::string& out);
+  void finish(std::string& out);
+
+  const AnthropicIdentity identity_;
+  const std::uint64_t input_tokens_;
+  State state_ = State::before_start;
+  int block_ = 0;  ///< index of the open block, or of the next
+  std::string finish_reason_;
+  std::optional<std::string> stop_sequence_;
+  std::optional<Usage> usage_;
+  JsonParser parser_;
+};
+
+}  // namespace truekeel::protocol
