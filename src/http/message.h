@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP messages as values: header fields in order, heads, and how they are written. Thread safety: plain
+// values. Invariant: what is written has no byte that could end a field or a line early.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace truekeel::http {
+
+struct Field {
+  std::string_view name;
+  std::string_view value;
+
+  bool operator==(const Field&) const = default;
+};
+
+/// Header fields in the order of arrival, duplicates kept. Names compare without regard to case.
+/// All text stands in one buffer, which clear() keeps: a reused object allocates nothing.
+/// Views into it hold until the next change.
+class Headers {
+ public:
+  Headers() = default;
+  Headers(std::initializer_list<Field> fields);
+
+  void add(std::string_view name, std::string_view value);
+  /// Replaces all fields of that name by one, at the end.
+  void set(std::string_view name, std::string_view value);
+  void remove(std::string_view name);
+  void clear();
+
+  /// The first field of that name.
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
+  [[nodiscard]] std::size_t count(std::string_view name) const;
+  /// Whether a comma-separated list in any field of that name has the token.
+  [[nodiscard]] bool lists(std::string_view name, std::string_view token) const;
+
+  [[nodiscard]] std::size_t size() const { return places_.size(); }
+  [[nodiscard]] bool empty() const { return places_.empty(); }
+  [[nodiscard]] Field operator[](std::size_t i) const;
+
+  class Iterator {
+   public:
+    Iterator(const Headers& headers, std::size_t i) : headers_(&headers), i_(i) {}
+    Field operator*() const { return (*headers_)[i_]; }
+    Iterator& operator++() {
+      ++i_;
+      return *this;
+    }
+    bool operator==(const Iterator& other) const { return i_ == other.i_; }
+
+   private:
+    const Headers* headers_;
+    std::size_t i_;
+  };
+  [[nodiscard]] Iterator begin() const { return {*this, 0}; }
+  [[nodiscard]] Iterator end() const { return {*this, size()}; }
+
+  /// For a parser, whose fields arrive in pieces: opens a field, then extends the open one.
+  void open();
+  void extend_name(std::string_view piece);
+  void extend_value(std::string_view piece);
+
+ private:
+  struct Place {
+    std::uint32_t at;  ///< of the name in text_; the value follows it
+    std::uint32_t name_bytes;
+    std::uint32_t value_bytes;
+  };
+  std::string text_;
+  std::vector<Place> places_;
+};
+
+struct RequestHead {
+  std::string method = "GET";
+  std::string target = "/";  ///< path and query
+  int minor_version = 1;     ///< HTTP/1.0 or 1.1
+  Headers headers;
+};
+
+struct ResponseHead {
+  int status = 200;
+  int minor_version = 1;
+  Headers headers;
+};
+
+[[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+/// The usual phrase for a status; empty for one without.
+[[nodiscard]] std::string_view reason_phrase(int status);
+
+/// Whether a field concerns one hop alone and must not be passed on (RFC 9110, 7.6.1): the known ones and
+/// those that `headers` lists in Connection.
+[[nodiscard]] bool is_hop_by_hop(std::string_view name, const Headers& headers);
+
+/// All fields but those of one hop.
+[[nodiscard]] Headers end_to_end(const Headers& headers);
+
+/// Appends "name: value" lines. False, with `out` as it was, when a name is no token or a value has a control
+/// byte: text of others must not become a field of ours.
+[[nodiscard]] bool append_fields(std::string& out, const Headers& headers);
+[[nodiscard]] bool append_field(std::string& out, Field field);
+
+}  // namespace truekeel::http
