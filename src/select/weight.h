@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fixed-point weights: w(x) = trunc(e^((x - max) / T) * 2^44), with an exponential of our own.
+// Thread safety: pure functions.
+// Invariants: w(max) = 2^44; w never grows when x shrinks, so thresholds on weights are thresholds on keys;
+// each step below is one correctly rounded fp32 operation or one integer operation, never a fused one, so
+// every IEEE machine computes the same bits. Derivation and error bound: docs/selection.md, section 2.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/philox.h"
+#include "select/key.h"
+
+namespace truekeel::select {
+
+inline constexpr int kWeightBits = 44;
+inline constexpr std::uint64_t kWeightMax = 1ull << kWeightBits;
+
+/// A row has at most this many tokens: then sums of weights stay at or below 2^63.
+inline constexpr std::uint32_t kVocabularyMax = 1u << 19;
+static_assert(kVocabularyMax <= (1ull << 63) / kWeightMax);
+
+/// Temperatures other than 0 must lie between these; then no step over- or underflows where it matters.
+inline constexpr float kTemperatureMin = 0x1p-64f, kTemperatureMax = 0x1p64f;
+
+/// Fixed-point exponent: z = (max - x) / T * log2(e), in units of 2^-24.
+inline constexpr int kExponentBits = 24;
+inline constexpr float kExponentOne = 0x1p24f;
+inline constexpr float kExponentMax = 44.5f * kExponentOne;  ///< from here on the weight is 0
+
+/// 2^-f = 1 - f/2 - f (1 - f) h(f) for f in [0, 1]. h as a cubic, minimax for the relative error of 2^-f
+/// (2^-23.2, found by Remez exchange: tools/golden/weight_polynomial.py), here for f and result in units of
+/// 2^-24 and 2^-31.
+inline constexpr float kH0 = 0x1.8b8ecap-20f, kH1 = -0x1.814dp-46f, kH2 = 0x1.0e78b4p-72f,
+                       kH3 = -0x1.eca6fap-100f;
+
+/// The factor that turns max - x into z. Requires: a temperature within the bounds above.
+[[nodiscard]] constexpr float exponent_scale(float temperature) {
+  constexpr double kLog2E = 0x1.71547652b82fep+0;
+  return static_cast<float>(kLog2E * 0x1p24 / static_cast<double>(temperature));
+}
+
+/// Requires: neither value is NaN, x <= max, max is finite; scale from exponent_scale.
+[[nodiscard]] constexpr std::uint64_t weight_of(float x, float max, float scale) {
+  const float distance = max - x;
+  const float z = std::min(distance * scale, kExponentMax);
+  const auto fixed = static_cast<std::uint32_t>(z);
+  const std::uint32_t fraction = fixed & 0xffffff;
+  const auto f = static_cast<float>(static_cast<std::int32_t>(fraction));
+  const float q = f * (kExponentOne - f);
+  const float h = ((kH3 * f + kH2) * f + kH1) * f + kH0;
+  const auto sag = static_cast<std::uint32_t>(q * h);
+  const std::uint32_t mantissa = 0x80000000u - (fraction << 6) - sag;  // 2^31 * 2^-f
+  return (static_cast<std::uint64_t>(mantissa) << 32) >> (19 + (fixed >> kExponentBits));
+}
+
+/// ceil(share * total), exactly. Requires: 0 <= share <= 1.
+[[nodiscard]] std::uint64_t share_of(double share, std::uint64_t total);
+
+/// The point of [0, total) that 64 uniform bits fall on.
+[[nodiscard]] constexpr std::uint64_t scale_bits(std::uint64_t bits, std::uint64_t total) {
+  return static_cast<std::uint64_t>((static_cast<uint128>(bits) * total) >> 64);
+}
+
+}  // namespace truekeel::select
