@@ -13,4 +13,7 @@ enum ExitCode : int { kFine = 0, kBad = 1, kUsage = 2, kUndecided = 3, kEnvironm
 /// What the chosen command runs; returns an exit code.
 using Run = std::function<int()>;
 
+/// `check-config`, and the option `--print-default-config` of the program itself.
+void add_check_config(CLI::App& app, Run& run);
+
 }  // namespace truekeel::cli

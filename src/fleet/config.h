@@ -151,5 +151,7 @@ inline constexpr std::size_t kMaxProblems = 50;
 
 [[nodiscard]] const char* to_string(Engine engine);
 [[nodiscard]] const char* to_string(TokenizerKind kind);
+[[nodiscard]] std::string to_string(const Url& url);
+[[nodiscard]] std::string to_string(const Address& address);
 
 }  // namespace truekeel::fleet

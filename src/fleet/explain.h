@@ -13,7 +13,7 @@ namespace truekeel::fleet {
 /// One line of JSON: class, count, pool, endpoint, epoch and what else decided. `served` is the candidate
 /// that answered, `fingerprint` what it said of itself (may be empty). Holds no content.
 [[nodiscard]] std::string explain_json(const Decision& decision, const Candidate& served,
-                                       std::string_view endpoint, std::string_view fingerprint);
+                                       std::string_view fingerprint);
 
 /// The body of `GET /api/v1/fleet`: models with their classes, pools with their endpoints and states.
 [[nodiscard]] std::string fleet_json(const Fleet& fleet, Instant now);

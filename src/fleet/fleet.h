@@ -29,7 +29,9 @@ using EndpointId = std::uint32_t;
 /// An endpoint that may serve a request, and as which class.
 struct Candidate {
   EndpointId endpoint = 0;
+  const EndpointConfig* config = nullptr;  ///< lives as long as Decision::config
   std::uint32_t class_index = 0;
+  std::uint64_t epoch = 0;   ///< of its pool, when the decision was taken
   bool overflow = false;     ///< of a larger class than needed, because the right pool has nobody ready
   bool last_resort = false;  ///< ejected, but alive, and nobody better is left
 
@@ -90,7 +92,7 @@ class Fleet {
 
   void on_probe(EndpointId endpoint, ProbeResult result, Instant now);
 
-  /// Endpoints whose probe is due; the caller has one probe in flight per endpoint at most.
+  /// Endpoints whose probe is due, drained ones too; the caller keeps to one probe in flight for each.
   [[nodiscard]] std::vector<EndpointId> probes_due(Instant now) const;
 
   /// By name; false when there is no such endpoint.
@@ -100,13 +102,16 @@ class Fleet {
   /// Bumps the affinity epoch, so that every session of the pool is placed afresh. The new epoch.
   [[nodiscard]] std::optional<std::uint64_t> unstick(std::string_view pool);
 
-  /// True when every model has an endpoint for each of its classes: what /readyz says.
+  /// True when every request that fits some window could be served, if by a larger one: what /readyz says.
   [[nodiscard]] bool ready(Instant now) const;
 
+  /// True when each class could be served by its own pool.
+  [[nodiscard]] bool complete(Instant now) const;
+
   [[nodiscard]] std::size_t size() const { return members_.size(); }
-  [[nodiscard]] std::uint64_t epoch(std::size_t pool_index) const { return pools_[pool_index].epoch; }
+  [[nodiscard]] std::uint64_t epoch(std::size_t pool_index) const;
   [[nodiscard]] MemberView view(EndpointId endpoint, Instant now) const;
-  [[nodiscard]] const EndpointConfig& endpoint(EndpointId id) const { return *members_[id].config; }
+  [[nodiscard]] const EndpointConfig& endpoint(EndpointId id) const;
   [[nodiscard]] std::optional<EndpointId> find(std::string_view endpoint) const;
   [[nodiscard]] const std::shared_ptr<const Config>& config() const { return config_; }
 
@@ -127,10 +132,12 @@ class Fleet {
     std::uint64_t epoch = 0;
   };
 
-  [[nodiscard]] bool serves(const Member& member, bool last_resort, Instant now) const;
-  [[nodiscard]] bool may_eject(const Pool& pool, EndpointId candidate, Instant now) const;
-  void append(const Pool& pool, const AffinityKey& key, Candidate as, Instant now,
-              std::vector<Candidate>& order) const;
+  [[nodiscard]] static bool serves(const Member& member, bool last_resort, Instant now);
+  [[nodiscard]] bool serves(const Pool& pool, Instant now) const;
+  [[nodiscard]] bool may_eject(const Member& member, Instant now) const;
+  [[nodiscard]] bool set_drained(std::string_view endpoint, bool drained);
+  void append_candidates(const ContextPlan& plan, std::uint32_t first_class, const AffinityKey& key,
+                         bool last_resort, Instant now, std::vector<Candidate>& order) const;
 
   const std::shared_ptr<const Config> config_;
   const AffinitySecret secret_;

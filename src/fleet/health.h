@@ -43,6 +43,9 @@ enum class Outcome {
   client_left,
 };
 
+/// True for what is the endpoint's doing, false for what is fine or a client's.
+[[nodiscard]] bool is_failure(Outcome outcome);
+
 /// What the status line alone says.
 [[nodiscard]] Outcome outcome_of_status(int status);
 
@@ -86,6 +89,7 @@ class Health {
   HealthSettings settings_;
   Probe probe_ = Probe::starting;
   std::uint32_t failed_probes_ = 0;
+  Instant probed_{};
   Instant probe_due_{};
 
   std::uint32_t failures_ = 0;          ///< in a row

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fleet/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace truekeel::fleet {
+namespace {
+
+std::string bracketed(std::string_view host) {
+  return host.find(':') == std::string_view::npos ? std::string(host) : fmt::format("[{}]", host);
+}
+
+std::string endpoint_words(const EndpointConfig& endpoint) {
+  std::string words =
+      fmt::format("{} {} ({}", endpoint.name, to_string(endpoint.url), to_string(endpoint.engine));
+  if (endpoint.weight_milli != 1000) words += fmt::format(", weight {}", endpoint.weight_milli / 1000.0);
+  if (!endpoint.upstream_model.empty()) words += ", model " + endpoint.upstream_model;
+  return words + ")";
+}
+
+}  // namespace
+
+const ModelConfig* Config::find_model(std::string_view name) const {
+  const auto found = std::ranges::find(models, name, &ModelConfig::name);
+  return found == models.end() ? nullptr : &*found;
+}
+
+const char* to_string(Engine engine) {
+  switch (engine) {
+    case Engine::truekeel:
+      return "truekeel";
+    case Engine::llama_cpp:
+      return "llama.cpp";
+    case Engine::openai:
+      return "openai";
+  }
+  return "";
+}
+
+const char* to_string(TokenizerKind kind) {
+  switch (kind) {
+    case TokenizerKind::gguf:
+      return "gguf";
+    case TokenizerKind::endpoint:
+      return "endpoint";
+    case TokenizerKind::bound:
+      return "bound";
+  }
+  return "";
+}
+
+std::string to_string(const Url& url) {
+  return fmt::format("http://{}:{}{}", bracketed(url.host), url.port, url.prefix);
+}
+
+std::string to_string(const Address& address) {
+  return fmt::format("{}:{}", bracketed(address.host), address.port);
+}
+
+std::string format_problem(std::string_view file, const ConfigProblem& problem) {
+  std::string line = fmt::format("{}:{}:{}: ", file, problem.line, problem.column);
+  if (!problem.path.empty()) line += problem.path + ": ";
+  return line + problem.message + "; " + problem.fix;
+}
+
+bool is_loopback(std::string_view host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+std::vector<std::string> advice(const Config& config) {
+  std::vector<std::string> sentences;
+  if (!is_loopback(config.listen.host)) {
+    sentences.push_back(
+        fmt::format("listen: {} is reachable from other machines, and clients need no key; put "
+                    "something that checks them in front.",
+                    to_string(config.listen)));
+  }
+  if (config.affinity_secret_env.empty()) {
+    sentences.push_back(
+        "affinity_secret_env is not set: sessions move at a restart, and two gateways do not agree on their "
+        "servers.");
+  }
+  for (const auto& model : config.models) {
+    const auto& smallest = model.classes.front();
+    if (model.default_max_output >= smallest.max_tokens) {
+      sentences.push_back(
+          fmt::format("model {}: default_max_output {} fills class {} ({} tokens): a request "
+                      "without max_tokens never goes there.",
+                      model.name, model.default_max_output, smallest.name, smallest.max_tokens));
+    }
+  }
+  return sentences;
+}
+
+std::string summary(const Config& config) {
+  std::string text =
+      fmt::format("listens on {}, admin on {}\n", to_string(config.listen), to_string(config.admin));
+  for (const auto& model : config.models) {
+    text += fmt::format(
+        "model {} (tokens counted by {}; answers of up to {} tokens when a request states no limit)\n",
+        model.name, to_string(model.tokenizer), model.default_max_output);
+    std::uint32_t below = 0;
+    for (const auto& item : model.classes) {
+      text += fmt::format("  {} to {} tokens -> pool {} (class {})\n", below + 1, item.max_tokens, item.pool,
+                          item.name);
+      below = item.max_tokens;
+    }
+  }
+  for (const auto& pool : config.pools) {
+    text += fmt::format("pool {}\n", pool.name);
+    for (const auto& endpoint : pool.endpoints) text += "  " + endpoint_words(endpoint) + "\n";
+  }
+  return text;
+}
+
+}  // namespace truekeel::fleet

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fleet/config.h"
+
+namespace truekeel::fleet {
+
+std::string_view default_config() {
+  return R"(# Truekeel's configuration. Every value here is the default, except models and pools: put your own there.
+# Check it with: truekeel check-config FILE        Run it with: truekeel serve -c FILE
+
+listen: 127.0.0.1:8080          # where clients of the OpenAI and Anthropic APIs connect
+admin: 127.0.0.1:9090           # /metrics, /livez, /readyz and the admin API; on loopback only
+
+# The NAME of an environment variable with a secret, the same for every gateway that serves this fleet:
+# then they agree on which server a session belongs to, and a restart moves nobody. Unset: random.
+# affinity_secret_env: TRUEKEEL_AFFINITY_SECRET
+
+limits:
+  body_mib: 64                  # the largest request
+  connections: 20000            # of clients, at once
+  header_s: 10                  # for a request's head to arrive
+  idle_s: 300                   # without a byte in either direction
+  drain_s: 30                   # for running answers to finish after SIGTERM
+
+health:
+  probe_interval_s: 10          # a probe is a real request for one token
+  probe_timeout_s: 10
+  unready_after: 2              # failed probes in a row; a refused connection needs one
+  eject_after: 5                # failed requests in a row; those that a client causes do not count
+  ejection_s: 30                # the first ejection; each further one is longer by as much
+  ejection_max_s: 300
+  max_ejected_fraction: 0.5     # of a pool; one may always be out, and never the last ready one
+
+retry:                          # only before the first byte of the answer
+  attempts: 3                   # of one request, the first included
+  budget_fraction: 0.2          # retries per request in the long run
+  min_per_s: 3                  # on top of it, for quiet hours
+
+models:
+  - name: smollm2-135m          # what clients put into "model"
+    # How to count a prompt's tokens where its length in bytes does not decide the class:
+    # gguf:PATH (count here), endpoint (ask the server's /tokenize) or bound (never count, assume the most).
+    tokenizer: endpoint
+    default_max_output: 512     # sent to the server as the limit when a request states none
+    defaults: {temperature: 1, top_p: 1}    # what the server does when a request is silent
+    # A request goes to the first class whose window holds its prompt and its answer.
+    classes:
+      - {name: short, max_tokens: 2048, pool: short}
+      - {name: long, max_tokens: 32768, pool: long}
+
+pools:
+  short:
+    endpoints:
+      # engine: truekeel, llama.cpp, or openai for any other server that speaks the OpenAI API.
+      - {name: s1, url: "http://127.0.0.1:9101", engine: truekeel, labels: {hardware: cpu, version: v1}}
+      - {name: s2, url: "http://127.0.0.1:9102", engine: truekeel, labels: {hardware: cpu, version: v1}}
+  long:
+    endpoints:
+      - name: l1
+        url: http://127.0.0.1:9103
+        engine: truekeel
+        labels: {hardware: cpu, version: v1}
+        weight: 1               # share of the pool's sessions, relative to the others
+        timeout_s: 600          # for a whole answer
+        # upstream_model: NAME  # what the server calls the model, when it differs
+        # api_key_env: NAME     # the environment variable with the server's key
+)";
+}
+
+}  // namespace truekeel::fleet

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fleet/explain.h"
+
+#include <nlohmann/json.hpp>
+
+namespace truekeel::fleet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json tokens(const TokenRange& range) {
+  if (range.exact()) return range.lower;
+  return {{"min", range.lower}, {"max", range.bounded() ? Json(range.upper) : Json(nullptr)}};
+}
+
+Json member_json(const MemberView& member) {
+  const auto& endpoint = *member.config;
+  Json json = {{"name", endpoint.name},
+               {"url", to_string(endpoint.url)},
+               {"engine", to_string(endpoint.engine)},
+               {"labels", endpoint.labels},
+               {"weight", endpoint.weight_milli / 1000.0},
+               {"state", to_string(member.state)},
+               {"drained", member.drained},
+               {"in_flight", member.in_flight},
+               {"requests", member.requests},
+               {"failures", member.failures}};
+  if (member.ejected_for > Duration::zero()) {
+    json["ejected_for_s"] = std::chrono::duration<double>(member.ejected_for).count();
+  }
+  return json;
+}
+
+Json model_json(const ModelConfig& model) {
+  Json classes = Json::array();
+  for (const auto& item : model.classes) {
+    classes.push_back({{"name", item.name}, {"max_tokens", item.max_tokens}, {"pool", item.pool}});
+  }
+  return {{"name", model.name},
+          {"tokenizer", to_string(model.tokenizer)},
+          {"default_max_output", model.default_max_output},
+          {"classes", std::move(classes)}};
+}
+
+}  // namespace
+
+std::string explain_json(const Decision& decision, const Candidate& served, std::string_view fingerprint) {
+  const auto& classes = decision.model->classes;
+  const auto& served_class = classes[served.class_index];
+  Json json = {{"model", decision.model->name},
+               {"class", served_class.name},
+               {"window", served_class.max_tokens},
+               {"pool", served_class.pool},
+               {"endpoint", served.config->name},
+               {"epoch", served.epoch},
+               {"counted", to_string(decision.counted)},
+               {"prompt_tokens", tokens(decision.prompt)},
+               {"max_output", decision.output.tokens},
+               {"max_output_added", decision.output.added},
+               {"affinity", to_string(decision.affinity.source)}};
+  if (served.overflow) json["overflow_from"] = classes[decision.class_index].name;
+  if (served.last_resort) json["last_resort"] = true;
+  if (!fingerprint.empty()) json["fingerprint"] = fingerprint;
+  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+std::string fleet_json(const Fleet& fleet, Instant now) {
+  Json json;
+  for (const auto& model : fleet.config()->models) json["models"].push_back(model_json(model));
+  const auto& pools = fleet.config()->pools;
+  for (std::size_t i = 0; i < pools.size(); ++i) {
+    Json endpoints = Json::array();
+    for (EndpointId id = 0; id < fleet.size(); ++id) {
+      const auto member = fleet.view(id, now);
+      if (member.pool == &pools[i]) endpoints.push_back(member_json(member));
+    }
+    json["pools"].push_back(
+        {{"name", pools[i].name}, {"epoch", fleet.epoch(i)}, {"endpoints", std::move(endpoints)}});
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace truekeel::fleet
