@@ -5,27 +5,17 @@
 
 #include <nlohmann/json.hpp>
 
+#include "fleet/config_json.h"
+
 namespace truekeel::fleet {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json model_json(const ModelConfig& model) {
-  Json classes = Json::array();
-  for (const auto& item : model.classes) {
-    classes.push_back({{"name", item.name}, {"max_tokens", item.max_tokens}, {"pool", item.pool}});
-  }
-  return {{"name", model.name},
-          {"tokenizer", to_string(model.tokenizer)},
-          {"default_max_output", model.default_max_output},
-          {"classes", std::move(classes)}};
-}
-
 Json pool_json(const PoolConfig& pool) {
   Json endpoints = Json::array();
   for (const auto& item : pool.endpoints) {
-    endpoints.push_back(
-        {{"name", item.name}, {"url", to_string(item.url)}, {"engine", to_string(item.engine)}});
+    endpoints.push_back(endpoint_json(item));
   }
   return {{"name", pool.name}, {"endpoints", std::move(endpoints)}};
 }

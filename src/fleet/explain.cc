@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "fleet/config_json.h"
+
 namespace truekeel::fleet {
 namespace {
 
@@ -14,32 +16,16 @@ Json tokens(const TokenRange& range) {
 }
 
 Json member_json(const MemberView& member) {
-  const auto& endpoint = *member.config;
-  Json json = {{"name", endpoint.name},
-               {"url", to_string(endpoint.url)},
-               {"engine", to_string(endpoint.engine)},
-               {"labels", endpoint.labels},
-               {"weight", endpoint.weight_milli / 1000.0},
-               {"state", to_string(member.state)},
-               {"drained", member.drained},
-               {"in_flight", member.in_flight},
-               {"requests", member.requests},
-               {"failures", member.failures}};
+  Json json = endpoint_json(*member.config);
+  json["state"] = to_string(member.state);
+  json["drained"] = member.drained;
+  json["in_flight"] = member.in_flight;
+  json["requests"] = member.requests;
+  json["failures"] = member.failures;
   if (member.ejected_for > Duration::zero()) {
     json["ejected_for_s"] = std::chrono::duration<double>(member.ejected_for).count();
   }
   return json;
-}
-
-Json model_json(const ModelConfig& model) {
-  Json classes = Json::array();
-  for (const auto& item : model.classes) {
-    classes.push_back({{"name", item.name}, {"max_tokens", item.max_tokens}, {"pool", item.pool}});
-  }
-  return {{"name", model.name},
-          {"tokenizer", to_string(model.tokenizer)},
-          {"default_max_output", model.default_max_output},
-          {"classes", std::move(classes)}};
 }
 
 }  // namespace
