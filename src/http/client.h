@@ -15,18 +15,9 @@
 #include "http/message.h"
 #include "http/net.h"
 #include "http/parser.h"
+#include "http/url.h"
 
 namespace truekeel::http {
-
-/// A parsed http URL: where to connect, and what to put before every path.
-struct Url {
-  Endpoint endpoint;
-  std::string prefix;     ///< without a slash at its end
-  std::string authority;  ///< for the Host field
-};
-
-/// Error::invalid_argument when it is not `http://host[:port][/prefix]`.
-[[nodiscard]] Result<Url> parse_url(std::string_view text);
 
 enum class CallFailure : std::uint8_t {
   invalid,             ///< the request cannot be written; nothing was sent
@@ -66,6 +57,9 @@ struct ClientOptions {
   ParserLimits parser{.body_bytes = SIZE_MAX};
 };
 
+struct ClientCore;
+struct Wire;
+
 class Client {
  public:
   /// `net` is borrowed for life.
@@ -79,8 +73,7 @@ class Client {
 
  private:
   friend class Call;
-  struct Core;
-  std::shared_ptr<Core> core_;
+  const std::shared_ptr<ClientCore> core_;
 };
 
 /// One request and its answer. Lives in the caller's coroutine, which awaits each step in turn; cancel() may
@@ -114,8 +107,19 @@ class Call {
   void cancel();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  Task<CallResult<void>> transmit(std::string_view body, Duration connect);
+  Task<CallResult<void>> receive_head(Duration first_byte);
+  Task<Attempt::State> receive();
+  std::unexpected<CallError> failure(CallFailure kind, std::string message) const;
+  void limit(Duration duration);
+  void drop();
+
+  const std::shared_ptr<ClientCore> core_;
+  std::unique_ptr<Wire> wire_;
+  std::string_view piece_;  ///< of the body, read and not handed out yet
+  Duration idle_{};
+  Instant deadline_ = Instant::max();
+  bool cancelled_ = false;
 };
 
 }  // namespace truekeel::http

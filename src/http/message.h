@@ -61,10 +61,12 @@ class Headers {
   [[nodiscard]] Iterator begin() const { return {*this, 0}; }
   [[nodiscard]] Iterator end() const { return {*this, size()}; }
 
-  /// For a parser, whose fields arrive in pieces: opens a field, then extends the open one.
+  /// For a parser, whose fields arrive in pieces: opens a field, extends its name, then its value; trim()
+  /// cuts the blanks at the end of the value.
   void open();
   void extend_name(std::string_view piece);
   void extend_value(std::string_view piece);
+  void trim();
 
  private:
   struct Place {
@@ -94,16 +96,29 @@ struct ResponseHead {
 /// The usual phrase for a status; empty for one without.
 [[nodiscard]] std::string_view reason_phrase(int status);
 
-/// Whether a field concerns one hop alone and must not be passed on (RFC 9110, 7.6.1): the known ones and
-/// those that `headers` lists in Connection.
-[[nodiscard]] bool is_hop_by_hop(std::string_view name, const Headers& headers);
+/// Tells the fields that concern one hop alone and must not be passed on (RFC 9110, 7.6.1): the known ones
+/// and those that `headers` lists in Connection. `headers` is borrowed for life.
+class HopByHop {
+ public:
+  explicit HopByHop(const Headers& headers);
+  [[nodiscard]] bool operator()(std::string_view name) const;
+
+ private:
+  const Headers& headers_;
+  bool lists_;  ///< Connection names something beyond close and keep-alive
+};
 
 /// All fields but those of one hop.
 [[nodiscard]] Headers end_to_end(const Headers& headers);
 
-/// Appends "name: value" lines. False, with `out` as it was, when a name is no token or a value has a control
-/// byte: text of others must not become a field of ours.
-[[nodiscard]] bool append_fields(std::string& out, const Headers& headers);
+/// Whether the text is a token, as method and field names must be.
+[[nodiscard]] bool is_token(std::string_view text);
+
+/// Whether the text is visible ASCII throughout, as targets must be.
+[[nodiscard]] bool is_graphic(std::string_view text);
+
+/// Appends "name: value" and the line's end. False, with `out` as it was, when the name is no token or the
+/// value has a control byte: text of others must not become a field of ours.
 [[nodiscard]] bool append_field(std::string& out, Field field);
 
 }  // namespace truekeel::http

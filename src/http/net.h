@@ -7,6 +7,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,7 +31,7 @@ struct Endpoint {
   std::string host;
   std::uint16_t port = 0;
 
-  bool operator==(const Endpoint&) const = default;
+  auto operator<=>(const Endpoint&) const = default;
 };
 
 /// What an attempt to read or to write came to.
@@ -90,6 +91,10 @@ class Listener {
   virtual void close() = 0;
 };
 
+/// Threads share the connections of a port by listening on it each: the first finds out whether it is free,
+/// the further ones join.
+enum class Sharing : std::uint8_t { first, further };
+
 class Net {
  public:
   virtual ~Net() = default;
@@ -101,9 +106,9 @@ class Net {
   /// For whatever may take too long; coarse and cheap, see deadline.h.
   virtual DeadlineWheel& deadlines() = 0;
 
-  /// Port 0 asks for any free one; several threads may listen on the same port and share its connections.
-  /// Error::unavailable when the address cannot be had.
-  virtual Result<std::unique_ptr<Listener>> listen(const Endpoint& at) = 0;
+  /// Listens on an address or localhost; port 0 asks for any free one. Error::unavailable when it cannot be
+  /// had.
+  virtual Result<std::unique_ptr<Listener>> listen(const Endpoint& at, Sharing sharing) = 0;
 
   /// A stream that is not connected yet: its first writable() connects it. Never null.
   virtual std::unique_ptr<Stream> dial(const Endpoint& to) = 0;

@@ -51,27 +51,34 @@ class MessageParser {
   void restart();
   /// Returns how many bytes belong to this message; fewer than all when it is complete or refused.
   std::size_t execute(const char* data, std::size_t size);
-  int reject(int status, std::string reason);
+  /// Refuses the message; the first reason stays. Returns what a callback returns to stop llhttp.
+  int reject(int status, std::string_view reason);
+  int check_version_and_coding();
 
-  virtual int on_start_line(std::string_view piece) = 0;
+  virtual int on_target(std::string_view piece) = 0;
+  /// Returns 0, or 1 when no body follows, or what reject() returned.
   virtual int on_head() = 0;
   virtual int on_body(std::string_view piece) = 0;
+  /// True when another message follows in place of this one, which was interim.
+  virtual bool on_complete() = 0;
 
-  llhttp_t parser_;
+  llhttp_t llhttp_;
   const ParserLimits limits_;
   State state_ = State::head;
   bool keep_alive_ = false;
-  std::uint64_t body_bytes_ = 0;
 
  private:
   friend struct ParserCallbacks;
-  int check_transfer_coding();
-  int on_field_piece(std::string_view piece);
+  int count_field();
+  int count_text(std::string_view piece);
 
   Headers& headers_;
-  Headers trailers_;  ///< read, counted and dropped
   std::size_t head_bytes_ = 0;
+  // Trailers are checked, counted and dropped.
+  std::size_t trailer_fields_ = 0;
+  std::size_t trailer_bytes_ = 0;
   std::size_t extension_bytes_ = 0;
+  std::uint64_t body_bytes_ = 0;
   bool field_open_ = false;
   Rejection rejection_;
 };
@@ -85,8 +92,10 @@ class RequestParser final : public MessageParser {
   std::size_t feed(std::string_view bytes) { return execute(bytes.data(), bytes.size()); }
   /// Makes ready for the next request; head and body are emptied, their memory kept up to a modest size.
   void reset();
+  /// Refuses the request for a reason that lies outside it.
+  void refuse(int status, std::string_view reason) { reject(status, reason); }
 
-  /// Complete from State::body on.
+  /// Complete from State::body on; while failed, as far as it was read.
   [[nodiscard]] const RequestHead& head() const { return head_; }
   /// Complete in State::done.
   [[nodiscard]] std::string& body() { return body_; }
@@ -94,11 +103,12 @@ class RequestParser final : public MessageParser {
   [[nodiscard]] bool expects_continue() const { return expects_continue_; }
 
  private:
-  int on_start_line(std::string_view piece) override;
+  int on_target(std::string_view piece) override;
   int on_head() override;
   int on_body(std::string_view piece) override;
-  int check_target();
-  int check_host();
+  bool on_complete() override { return false; }
+  int check_target_and_host();
+  int check_expectation();
 
   RequestHead head_;
   std::string body_;
@@ -124,13 +134,14 @@ class ResponseParser final : public MessageParser {
   [[nodiscard]] const ResponseHead& head() const { return head_; }
 
  private:
-  int on_start_line(std::string_view piece) override;
+  int on_target(std::string_view) override { return 0; }
   int on_head() override;
   int on_body(std::string_view piece) override;
+  bool on_complete() override;
 
   ResponseHead head_;
   bool head_request_ = false;
-  char* squeezed_ = nullptr;
+  char* squeezed_ = nullptr;  ///< where the next piece of body goes, during feed()
 };
 
 }  // namespace truekeel::http

@@ -21,6 +21,7 @@
 namespace truekeel::http {
 
 class Connection;
+struct ServerCore;
 
 /// One request and its answer, given to the handler for the time it runs.
 ///
@@ -29,6 +30,7 @@ class Connection;
 /// between start and finish has the connection cut, so that the client never takes a part for the whole.
 class Exchange {
  public:
+  /// For the server; `connection` is borrowed for life.
   explicit Exchange(Connection& connection) : connection_(connection) {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -53,7 +55,7 @@ class Exchange {
   Task<Result<void>> write(std::string_view piece);
   /// Ends the answer, after one last piece.
   Task<Result<void>> finish(std::string_view last = {});
-  /// Cuts the connection: the client sees that the answer is not whole.
+  /// Cuts the connection; the client sees that the answer is not whole.
   void abort();
 
   /// Whether a byte of the answer may have left.
@@ -90,13 +92,13 @@ class Server {
  public:
   /// `net` is borrowed for life.
   Server(Net& net, ServerOptions options, Handler handler);
-  /// Cuts whatever is left.
+  /// Cuts whatever is left; handlers under way end as the io_context runs on.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
   /// Starts to accept, and returns the port. May be called for several addresses.
-  Result<std::uint16_t> listen(const Endpoint& at);
+  Result<std::uint16_t> listen(const Endpoint& at, Sharing sharing = Sharing::first);
   void stop_accepting();
   /// Stops accepting, closes idle connections, lets answers under way end (they say `Connection: close`),
   /// cuts what is left at the deadline. Returns when no connection is left.
@@ -107,8 +109,7 @@ class Server {
   [[nodiscard]] std::size_t exchanges() const;
 
  private:
-  struct Core;
-  std::shared_ptr<Core> core_;
+  const std::shared_ptr<ServerCore> core_;
 };
 
 }  // namespace truekeel::http

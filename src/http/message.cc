@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/message.h"
+
+#include <llhttp.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+
+namespace truekeel::http {
+namespace {
+
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
+// RFC 9110, 5.6.2.
+constexpr std::array<bool, 256> kTokenBytes = [] {
+  std::array<bool, 256> table{};
+  for (char c = '0'; c <= '9'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'a'; c <= 'z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (char c = 'A'; c <= 'Z'; ++c) table[static_cast<unsigned char>(c)] = true;
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+constexpr std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// Calls `visit` for each element of a comma-separated list, until it returns true.
+template <class Visit>
+bool any_element(std::string_view list, Visit visit) {
+  while (true) {
+    const auto comma = list.find(',');
+    if (const auto element = trimmed(list.substr(0, comma)); !element.empty() && visit(element)) return true;
+    if (comma == std::string_view::npos) return false;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+constexpr std::array<std::string_view, 8> kHopByHop = {"connection",       "keep-alive", "proxy-authenticate",
+                                                       "proxy-connection", "te",         "transfer-encoding",
+                                                       "trailer",          "upgrade"};
+
+}  // namespace
+
+Headers::Headers(std::initializer_list<Field> fields) {
+  for (const Field& field : fields) add(field.name, field.value);
+}
+
+void Headers::add(std::string_view name, std::string_view value) {
+  open();
+  extend_name(name);
+  extend_value(value);
+}
+
+void Headers::set(std::string_view name, std::string_view value) {
+  remove(name);
+  add(name, value);
+}
+
+void Headers::remove(std::string_view name) {
+  std::erase_if(places_, [&](const Place& place) {
+    return equal_ignoring_case(std::string_view(text_).substr(place.at, place.name_bytes), name);
+  });
+}
+
+void Headers::clear() {
+  text_.clear();
+  places_.clear();
+}
+
+std::optional<std::string_view> Headers::find(std::string_view name) const {
+  for (const Field field : *this) {
+    if (equal_ignoring_case(field.name, name)) return field.value;
+  }
+  return std::nullopt;
+}
+
+std::size_t Headers::count(std::string_view name) const {
+  std::size_t found = 0;
+  for (const Field field : *this) found += equal_ignoring_case(field.name, name);
+  return found;
+}
+
+bool Headers::lists(std::string_view name, std::string_view token) const {
+  for (const Field field : *this) {
+    if (!equal_ignoring_case(field.name, name)) continue;
+    if (any_element(field.value,
+                    [&](std::string_view element) { return equal_ignoring_case(element, token); })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Field Headers::operator[](std::size_t i) const {
+  const Place& place = places_[i];
+  const std::string_view text(text_);
+  return {text.substr(place.at, place.name_bytes),
+          text.substr(place.at + place.name_bytes, place.value_bytes)};
+}
+
+void Headers::open() {
+  TK_ASSERT(text_.size() < UINT32_MAX);
+  places_.push_back({static_cast<std::uint32_t>(text_.size()), 0, 0});
+}
+
+void Headers::extend_name(std::string_view piece) {
+  TK_ASSERT(!places_.empty() && places_.back().value_bytes == 0);
+  text_ += piece;
+  places_.back().name_bytes += static_cast<std::uint32_t>(piece.size());
+}
+
+void Headers::extend_value(std::string_view piece) {
+  TK_ASSERT(!places_.empty());
+  text_ += piece;
+  places_.back().value_bytes += static_cast<std::uint32_t>(piece.size());
+}
+
+void Headers::trim() {
+  TK_ASSERT(!places_.empty());
+  while (places_.back().value_bytes > 0 && is_blank(text_.back())) {
+    text_.pop_back();
+    --places_.back().value_bytes;
+  }
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view reason_phrase(int status) {
+  switch (status) {
+#define TK_PHRASE(number, name, phrase) \
+  case number:                          \
+    return #phrase;
+    HTTP_STATUS_MAP(TK_PHRASE)
+#undef TK_PHRASE
+    default:
+      return {};
+  }
+}
+
+HopByHop::HopByHop(const Headers& headers) : headers_(headers), lists_(false) {
+  for (const Field field : headers) {
+    lists_ = lists_ ||
+             (equal_ignoring_case(field.name, "connection") &&
+              !equal_ignoring_case(field.value, "keep-alive") && !equal_ignoring_case(field.value, "close"));
+  }
+}
+
+bool HopByHop::operator()(std::string_view name) const {
+  return std::ranges::any_of(kHopByHop,
+                             [&](std::string_view hop) { return equal_ignoring_case(hop, name); }) ||
+         (lists_ && headers_.lists("connection", name));
+}
+
+Headers end_to_end(const Headers& headers) {
+  const HopByHop hop_by_hop(headers);
+  Headers kept;
+  for (const Field field : headers) {
+    if (!hop_by_hop(field.name)) kept.add(field.name, field.value);
+  }
+  return kept;
+}
+
+bool is_token(std::string_view text) {
+  return !text.empty() &&
+         std::ranges::all_of(text, [](char c) { return kTokenBytes[static_cast<unsigned char>(c)]; });
+}
+
+bool is_graphic(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
+bool append_field(std::string& out, Field field) {
+  const auto is_control = [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
+  };
+  if (!is_token(field.name) || std::ranges::any_of(field.value, is_control)) return false;
+  out += field.name;
+  out += ": ";
+  out += field.value;
+  out += "\r\n";
+  return true;
+}
+
+}  // namespace truekeel::http

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/server.h"
+
+#include <list>
+#include <utility>
+
+#include "http/connection.h"
+
+namespace truekeel::http {
+namespace {
+
+constexpr std::string_view kFull =
+    "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+// A place for one more connection, if need be the one that has been idle for longest.
+bool make_room(ServerCore& core) {
+  if (core.idle.size() + core.busy.size() < core.options.connections) return true;
+  if (core.idle.empty()) return false;
+  core.idle.front()->cut();
+  return true;
+}
+
+Task<void> accept_loop(std::shared_ptr<ServerCore> core, std::shared_ptr<Listener> listener) {
+  while (std::unique_ptr<Stream> stream = co_await listener->accept()) {
+    if (make_room(*core)) {
+      std::make_shared<Connection>(core, std::move(stream))->start();
+    } else {
+      stream->write_now({&kFull, 1});
+      stream->close();
+    }
+  }
+}
+
+void cut_all(const std::list<Connection*>& connections) {
+  while (!connections.empty()) connections.front()->cut();
+}
+
+}  // namespace
+
+Server::Server(Net& net, ServerOptions options, Handler handler)
+    : core_(std::make_shared<ServerCore>(net, std::move(options), std::move(handler))) {}
+
+Server::~Server() {
+  stop_accepting();
+  cut_all(core_->idle);
+  cut_all(core_->busy);
+}
+
+Result<std::uint16_t> Server::listen(const Endpoint& at, Sharing sharing) {
+  auto listener = core_->net.listen(at, sharing);
+  if (!listener) return std::unexpected(std::move(listener.error()));
+  const auto& shared = core_->listeners.emplace_back(std::move(*listener));
+  spawn(core_->net, accept_loop(core_, shared));
+  return shared->port();
+}
+
+void Server::stop_accepting() {
+  for (const auto& listener : core_->listeners) listener->close();
+  core_->listeners.clear();
+}
+
+Task<void> Server::drain(Instant deadline) {
+  const std::shared_ptr<ServerCore> core = core_;
+  stop_accepting();
+  core->draining = true;
+  cut_all(core->idle);
+  Deadline patience(core->net.deadlines(), [&] { cut_all(core->busy); });
+  patience.set(deadline);
+  while (core->alive > 0) co_await core->emptied.wait();
+}
+
+std::size_t Server::connections() const { return core_->alive; }
+std::size_t Server::exchanges() const { return core_->exchanges; }
+
+}  // namespace truekeel::http
