@@ -148,13 +148,13 @@ std::uint64_t negative_log2(std::uint64_t u) {
   // a larger u never gives a smaller logarithm.
   u = std::max<std::uint64_t>(u, 1);
   const int zeros = std::countl_zero(u);
-  std::uint64_t log = static_cast<std::uint64_t>(63 - zeros) << 32;
+  std::uint64_t log = static_cast<std::uint64_t>(63 - zeros);
   std::uint64_t mantissa = u << zeros;  // [1, 2) in units of 2^-63
-  for (std::uint64_t bit = std::uint64_t{1} << 31; bit != 0; bit >>= 1) {
-    const uint128 square = static_cast<uint128>(mantissa) * mantissa >> 63;
-    const bool two_or_more = (square >> 64) != 0;
-    if (two_or_more) log |= bit;
-    mantissa = static_cast<std::uint64_t>(two_or_more ? square >> 1 : square);
+  for (int bit = 0; bit < 32; ++bit) {
+    const uint128 square = static_cast<uint128>(mantissa) * mantissa;
+    const auto two_or_more = static_cast<unsigned>(square >> 127);  // a branch would be a coin's throw
+    mantissa = static_cast<std::uint64_t>(square >> (63 + two_or_more));
+    log = log << 1 | two_or_more;
   }
   return (std::uint64_t{64} << 32) - log;
 }

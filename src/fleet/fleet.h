@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of the fleet and the routing decision. Thread safety: none of its own; the gateway guards one
-// Fleet with one mutex. That is enough: route() takes about a microsecond for 8 members, all others less,
+// Fleet with one mutex. That is enough: route() takes under 2 us for 8 members, all others less,
 // while the work that is long (bounds, hashing the prompt, counting) needs the immutable Config alone and
 // happens outside the lock. Invariants: a request is never given an endpoint of a smaller window than it
 // needs; drained endpoints get nothing; a pool's last ready member is never ejected.

@@ -127,7 +127,8 @@ std::expected<YamlNode, YamlFault> parse_yaml(std::string_view text) {
   } catch (const Stop& stop) {
     return std::unexpected(stop.fault);
   } catch (const YAML::Exception& error) {
-    return std::unexpected(fault_at(error.mark, "not YAML: " + error.msg, "see the line above too"));
+    return std::unexpected(fault_at(error.mark, "not YAML: " + error.msg,
+                                    "look here and just above; is a bracket or a quote left open?"));
   }
 }
 
