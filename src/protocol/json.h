@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "protocol/text_range.h"
 
 namespace truekeel::protocol {
 
@@ -36,21 +37,11 @@ class JsonParser {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Part of a text by position, so that it survives a move of the string that holds it.
-struct TextRange {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-
-  [[nodiscard]] std::string_view of(std::string_view text) const { return text.substr(begin, end - begin); }
-  bool operator==(const TextRange&) const = default;
-};
-
-/// One member of an object. Both ranges hold bytes as written: the name with its quotes, the value
-/// without the blanks around it.
+/// One member of an object.
 struct JsonMember {
-  std::string name;  ///< decoded: "mod\u0065l" is model
-  TextRange name_range;
-  TextRange value;
+  std::string name;       ///< decoded: "mod\u0065l" is model
+  std::size_t begin = 0;  ///< where its name's opening quote stands
+  TextRange value;        ///< as written, without the blanks around it
 };
 
 /// Checks a whole JSON text whose root is an object and says where its members lie, in their order,
@@ -59,7 +50,15 @@ struct JsonMember {
 /// than kJsonDepthMax. Escapes inside strings are not checked, except in member names.
 [[nodiscard]] Result<std::vector<JsonMember>> index_object(JsonParser& parser, const std::string& text);
 
-/// `"text"` with escapes. Bytes that are not UTF-8 become U+FFFD.
-[[nodiscard]] std::string json_quote(std::string_view text);
+/// Appends `"text"` with escapes. Bytes that are not UTF-8 become U+FFFD.
+void append_quoted(std::string& out, std::string_view text);
+
+/// The text that a JSON string stands for, given what is between its quotes. Half a surrogate pair becomes
+/// U+FFFD: clients that cut text in the middle of a pair do send it.
+/// Error::invalid_argument when an escape is none of JSON's.
+[[nodiscard]] Result<std::string> json_unescape(std::string_view escaped);
+
+/// The size of json_unescape(escaped), at the speed of memchr where there are no escapes.
+[[nodiscard]] Result<std::size_t> json_unescaped_size(std::string_view escaped);
 
 }  // namespace truekeel::protocol
