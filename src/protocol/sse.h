@@ -11,10 +11,11 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "protocol/text_range.h"
 
 namespace truekeel::protocol {
 
-/// What stands between two blank lines. Views hold until the next call of push().
+/// What stands between two blank lines. Views hold until the parser is called again.
 struct SseBlock {
   /// False for a block without data, such as a keep-alive comment: pass it on, but it is no event.
   bool is_event = false;
@@ -32,11 +33,11 @@ class SseParser {
 
   explicit SseParser(std::size_t block_bytes_max = kBlockBytesMax) : block_bytes_max_(block_bytes_max) {}
 
-  /// Takes bytes as they arrive; any cut will do. Views given before become invalid.
+  /// Takes bytes as they arrive; any cut will do.
   void push(std::string_view bytes);
 
-  /// The next complete block; nullopt when more bytes are needed. A block is given as soon as its blank
-  /// line ends; if that is by CR and the LF of a CRLF comes later, the LF leads the raw of the next one.
+  /// The next complete block; nullopt when more bytes are needed. A block never waits for what follows it:
+  /// where a cut parts the last CR from its LF, that LF leads the raw of the next block.
   /// Error::too_large when a block passes the limit; the parser then stays in error.
   [[nodiscard]] Result<std::optional<SseBlock>> next();
 
@@ -44,28 +45,29 @@ class SseParser {
   [[nodiscard]] std::string_view rest() const;
 
  private:
-  struct Line {
-    std::size_t begin, end, next;
-  };
-  [[nodiscard]] std::optional<Line> next_line();
-  void field(std::string_view line);
+  [[nodiscard]] std::optional<std::string_view> next_line();
+  void take_field(std::string_view line);
   [[nodiscard]] SseBlock finish_block();
 
   const std::size_t block_bytes_max_;
   std::string buffer_;
-  std::size_t block_ = 0;  ///< where the unfinished block begins
-  std::size_t line_ = 0;   ///< where its first unread line begins
-  std::size_t lf_ = 0;     ///< bytes before this, from line_ on, hold no LF
-  bool after_cr_ = false;  ///< the last line ended by CR: an LF that follows belongs to it
+  std::size_t block_ = 0;  ///< where the unfinished block begins; all before has been given out
+  std::size_t line_ = 0;   ///< where its first line begins that has not been read
+  std::size_t lf_ = 0;     ///< no LF stands from line_ up to here, nor CR from line_ up to cr_: each byte
+  std::size_t cr_ = 0;     ///< is searched once, however small the pushes
   bool at_start_ = true;   ///< a byte order mark may still come
-  int data_lines_ = 0;
-  std::string_view event_, data_;  ///< of the unfinished block, as positions in buffer_ or joined_
-  std::string joined_;             ///< data of more than one line
+  bool after_cr_ = false;  ///< the last line ended by CR: an LF that comes now belongs to it
+  bool failed_ = false;
+
+  // Of the unfinished block; ranges count from block_.
+  std::size_t data_lines_ = 0;
+  TextRange event_, data_;
+  std::string joined_;  ///< data of more than one line
   std::string id_;
 };
 
 /// Appends one event. Data of several lines becomes several data fields; an empty `event` writes none.
-/// Requires: `event` holds no line break.
+/// Requires: `event` holds no line break, `data` no CR (JSON holds neither).
 void append_sse(std::string& out, std::string_view event, std::string_view data);
 
 }  // namespace truekeel::protocol
