@@ -24,15 +24,11 @@ struct ApiError {
 template <class T>
 using ApiResult = std::expected<T, ApiError>;
 
-/// A 400 that names the field.
-[[nodiscard]] std::unexpected<ApiError> bad_field(std::string param, std::string message);
+/// A 400 that names the field and says what it must be: "'max_tokens' must be a whole number."
+[[nodiscard]] ApiError field_error(std::string param, std::string_view must);
 
-/// `type` as the provider names it: openai 400 invalid_request_error, 401 authentication_error, ...;
-/// anthropic 413 request_too_large, 529 overloaded_error, ...
+/// The error's type as the provider names it for this status; by it clients tell what to retry.
 [[nodiscard]] std::string_view error_type(Provider provider, int status);
-
-/// The status that the provider's own API would use: Anthropic clients know overload as 529, not 503.
-[[nodiscard]] int error_status(Provider provider, int status);
 
 /// Body of an error answer. `request_id` appears in Anthropic's shape only; empty: left out.
 [[nodiscard]] std::string error_body(Provider provider, const ApiError& error,
@@ -42,8 +38,8 @@ using ApiResult = std::expected<T, ApiError>;
 [[nodiscard]] std::string error_event(Provider provider, const ApiError& error,
                                       std::string_view request_id = {});
 
-/// Reads an upstream's error body: OpenAI's shape, FastAPI's {"detail"}, vLLM's flat {"message"}, or plain
-/// text (cut at 1,000 bytes). The upstream's message is kept word for word.
+/// Reads an upstream's error body: OpenAI's shape, FastAPI's {"detail"}, vLLM's flat {"message"}. The
+/// upstream's message is kept word for word; of anything else, such as a proxy's page, only the status is.
 [[nodiscard]] ApiError read_error(int status, std::string_view body);
 
 /// problem+json (RFC 9457) for the admin API.
