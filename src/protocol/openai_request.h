@@ -3,10 +3,12 @@
 // but for what json_splice.h sets. Thread safety: plain values; one JsonParser per thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "protocol/errors.h"
@@ -15,6 +17,10 @@
 namespace truekeel::protocol {
 
 enum class OpenAiCall { chat, completions };
+
+/// Every name that some engine takes for the limit of output.
+inline constexpr std::array<std::string_view, 3> kMaxOutputFields = {"max_completion_tokens", "max_tokens",
+                                                                     "n_predict"};
 
 /// Sampling parameters that the request states. A field that is absent, null or of a wrong kind is
 /// nullopt: the server behind us is the judge of these.
@@ -26,8 +32,8 @@ struct SamplingFields {
 
 /// What is to be continued, in numbers that bound its tokens.
 struct PromptShape {
-  std::size_t messages = 0;    ///< chat: messages; completions: prompts
-  std::size_t text_bytes = 0;  ///< decoded UTF-8 bytes of all text, names and texts of unknown members too
+  std::size_t messages = 0;          ///< chat: messages; completions: prompts
+  std::size_t text_bytes = 0;        ///< UTF-8 bytes of all text, roles, names and unknown members too
   std::size_t text_bytes_max = 0;    ///< of the longest message or prompt
   std::size_t token_ids = 0;         ///< completions: token ids given in place of text, all prompts
   std::size_t token_ids_max = 0;     ///< ... in the longest prompt
@@ -44,7 +50,7 @@ struct OpenAiRequest {
   std::string model;
   bool stream = false;
   bool include_usage = false;  ///< stream_options.include_usage
-  std::optional<std::uint64_t> max_tokens, max_completion_tokens;
+  std::optional<std::uint64_t> max_tokens, max_completion_tokens, n_predict;
   std::uint64_t n = 1;
   std::string user, prompt_cache_key;         ///< empty: not stated
   bool logprobs = false;                      ///< asked for; completions: a number is given
@@ -62,9 +68,10 @@ struct OpenAiRequest {
   std::vector<JsonMember> members;  ///< of the body, for splice()
 
   /// The stated limit of output. max_completion_tokens wins, as at OpenAI, where max_tokens is its
-  /// deprecated name. Engines differ when both stand there, so send one alone.
+  /// deprecated name; n_predict is llama.cpp's own. Engines differ on which wins where several stand, so
+  /// send the dialect's one alone: else a request could be routed by one limit and served by another.
   [[nodiscard]] std::optional<std::uint64_t> max_output() const {
-    return max_completion_tokens ? max_completion_tokens : max_tokens;
+    return max_completion_tokens ? max_completion_tokens : max_tokens ? max_tokens : n_predict;
   }
 };
 
@@ -79,7 +86,7 @@ struct OpenAiRequest {
 
 struct ChatMessage {
   std::string role;
-  std::string text;  ///< text parts joined without a separator
+  std::string text;  ///< text parts joined by a line break, as vLLM and llama.cpp do
 
   bool operator==(const ChatMessage&) const = default;
 };
