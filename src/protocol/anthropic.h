@@ -26,18 +26,12 @@ struct AnthropicRequest {
 /// Status 400, with `param` the field, when a field is missing or of a wrong kind, or when it would change
 /// the answer and has no translation yet: tools, images, documents, thinking. What only tunes or bills
 /// (cache_control, service_tier, unknown metadata) is dropped.
-[[nodiscard]] ApiResult<AnthropicRequest> read_anthropic_request(const std::string& body);
+[[nodiscard]] ApiResult<AnthropicRequest> read_anthropic_request(JsonParser& parser, const std::string& body);
 
 /// Translates POST /v1/messages/count_tokens: as above without max_tokens.
-[[nodiscard]] ApiResult<AnthropicRequest> read_count_tokens(const std::string& body);
+[[nodiscard]] ApiResult<AnthropicRequest> read_count_tokens(JsonParser& parser, const std::string& body);
 
 [[nodiscard]] std::string count_tokens_body(std::uint64_t input_tokens);
-
-/// stop_reason for a finish_reason: length is max_tokens, tool_calls tool_use, content_filter refusal,
-/// stop is end_turn, or stop_sequence when the server tells which (`stop_reason` of vLLM and truekeel,
-/// `matched_stop` of SGLang, as a string).
-[[nodiscard]] std::string_view anthropic_stop_reason(std::string_view finish_reason,
-                                                     bool stop_sequence_known);
 
 /// How the answer presents itself: the id and model name that the client sees.
 struct AnthropicIdentity {
@@ -45,8 +39,11 @@ struct AnthropicIdentity {
   std::string model;       ///< as the client asked for it
 };
 
-/// Translates a whole chat answer, its first choice. Status 502 when it is not one.
-[[nodiscard]] ApiResult<std::string> anthropic_message(std::string_view openai_answer,
+/// Translates a whole chat answer, its first choice. finish_reason length becomes max_tokens, tool_calls
+/// tool_use, content_filter refusal, all else end_turn, or stop_sequence where the server says which one
+/// (`stop_reason` of vLLM and truekeel, `matched_stop` of SGLang, when a string).
+/// Status 502 when it is not an answer.
+[[nodiscard]] ApiResult<std::string> anthropic_message(JsonParser& parser, std::string_view openai_answer,
                                                        const AnthropicIdentity& identity);
 
 }  // namespace truekeel::protocol

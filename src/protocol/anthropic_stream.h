@@ -39,7 +39,7 @@ class AnthropicStream {
   enum class State { before_start, between_blocks, in_text, done };
 
   void start(std::string& out);
-  void text(std::string_view delta, std::string& out);
+  void append_text(std::string_view escaped, std::string& out);
   void close_block(std::string& out);
   void finish(std::string& out);
 
@@ -48,7 +48,7 @@ class AnthropicStream {
   State state_ = State::before_start;
   int block_ = 0;  ///< index of the open block, or of the next
   std::string finish_reason_;
-  std::optional<std::string> stop_sequence_;
+  std::string stop_sequence_;  ///< a JSON string; empty: not stated
   std::optional<Usage> usage_;
   JsonParser parser_;
 };

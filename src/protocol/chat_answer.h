@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Anthropic's shape needs of a chat answer or chunk in OpenAI's. Internal to this layer.
+// Strings stay as written, so that text goes from one JSON to the other without being decoded.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/anthropic.h"
+#include "protocol/response_facts.h"
+
+namespace truekeel::protocol {
+
+/// Views hold until the parser is used again.
+struct ChatAnswer {
+  std::size_t choices = 0;
+  std::string text;                ///< of choice 0, escapes as written, without quotes
+  std::string_view finish_reason;  ///< of choice 0; empty: not stated
+  std::string_view stop_sequence;  ///< the JSON string, quotes included; empty: not stated
+  std::optional<Usage> usage;
+  bool is_error = false;
+};
+
+/// Error::invalid_argument when `json` is no JSON object.
+[[nodiscard]] Result<ChatAnswer> read_chat_answer(JsonParser& parser, std::string_view json);
+
+[[nodiscard]] std::string_view anthropic_stop_reason(std::string_view finish_reason, bool stop_sequence);
+
+/// `{"input_tokens":...}`. Anthropic counts the cached part of the prompt apart.
+[[nodiscard]] std::string anthropic_usage(const Usage& usage);
+
+/// An error in place of an answer, in mid-stream or whole: its own code where it is an HTTP status.
+[[nodiscard]] ApiError read_answer_error(std::string_view json);
+
+}  // namespace truekeel::protocol
