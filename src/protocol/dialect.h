@@ -3,7 +3,6 @@
 // Thread safety: constants.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -29,12 +28,12 @@ enum class MissingRecords {
   undocumented,
 };
 
-/// The shape of the endpoint that counts tokens.
-enum class TokenizeShape {
+/// How tokens of a prompt are counted exactly without generating any.
+enum class TokenCount {
   none,
-  text_content,  ///< {"content": text} -> {"tokens": [...]}; a chat is rendered by /apply-template first
-  text_prompt,   ///< {"model", "prompt": text} -> {"tokens", "count"}
-  text_or_chat,  ///< also {"model", "messages": [...]} -> {"tokens", "count"}
+  input_tokens,  ///< the chat body -> {"input_tokens": N}; counts tools too
+  text_or_chat,  ///< {"model", "prompt"} or {"model", "messages", "tools"} -> {"count": N, "tokens": [...]}
+  text,          ///< {"model", "prompt"} -> {"count": N, ...}: no chat template, so text prompts only
 };
 
 /// Steps between logits and the drawn token, in the order in which the engine takes them.
@@ -50,37 +49,35 @@ struct Dialect {
   Engine engine;
   std::string_view name;  ///< in the configuration
 
-  // Paths; empty: there is none.
+  // Paths from the root of the server; empty: there is none.
   std::string_view health_path;      ///< says that the process lives, not that it generates
-  std::string_view properties_path;  ///< tells the effective defaults and the context window
-  std::string_view tokenize_path;
-  std::string_view template_path;  ///< renders a chat to text
-  std::string_view score_path;     ///< teacher-forced logprobs
+  std::string_view properties_path;  ///< tells the effective defaults or the context window
+  std::string_view count_path;       ///< of TokenCount
+  TokenCount count;
+  std::string_view score_path;  ///< teacher-forced logprobs; its shape is the engine's own
   std::string_view fingerprint_path;
-  TokenizeShape tokenize;
-  bool native_anthropic;  ///< answers /v1/messages itself, without logprobs
+  bool native_anthropic;  ///< answers /v1/messages itself, but without logprobs
 
-  // Fields of requests; empty: there is none.
-  std::string_view max_output_field;  ///< where the gateway states its limit
-  std::string_view seed_field;
-  std::string_view token_ids_field;  ///< true asks for the ids of the answer's tokens
-  std::string_view no_cache_member;  ///< a member, JSON text, that switches prefix reuse off
-  bool top_k_and_min_p;              ///< accepts these beyond OpenAI's fields
+  // Members of requests; empty: there is none.
+  std::string_view chat_limit_field;  ///< limit of output in chat; in completions all take max_tokens
+  std::string_view token_ids_field;   ///< true asks for the ids of the answer's tokens
+  std::string_view no_cache_field;    ///< false switches the reuse of cached prefixes off
+  bool top_k_and_min_p;               ///< takes these beyond OpenAI's fields
 
   // What its numbers mean.
   LogprobMeaning logprobs;
-  int top_logprobs_max;
-  bool chosen_listed_first;  ///< top_logprobs begins with the chosen token, not with the best
+  std::optional<int> top_logprobs_max;  ///< as started by default; nullopt: no limit
+  bool chosen_listed_first;             ///< top_logprobs begins with the chosen token, not with the best
   MissingRecords missing;
   std::span<const SamplingStep> order;  ///< empty: undocumented
   SamplingDefaults defaults;
-  bool fingerprint_tells_config;  ///< system_fingerprint changes when the configuration does
+  bool fingerprint_tells_config;  ///< system_fingerprint changes with the configuration
 
   // What it can be asked to do.
   bool can_score;
-  bool can_seed;  ///< an equal seed gives an equal answer, alone on the server
-  bool can_token_ids;
-  bool can_replay;  ///< bit-exact under concurrent load, where its fingerprint says so
+  bool can_seed;       ///< an equal seed gives an equal answer, alone on the server
+  bool can_token_ids;  ///< by token_ids_field or in the logprobs
+  bool can_replay;     ///< bit-exact under load, where its fingerprint says so
 };
 
 [[nodiscard]] const Dialect& dialect(Engine engine);
