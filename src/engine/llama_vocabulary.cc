@@ -78,14 +78,15 @@ void LlamaVocabulary::TemplatesDeleter::operator()(common_chat_templates* templa
   common_chat_templates_free(templates);
 }
 
-Result<LlamaModel> load_llama_model(const std::string& path, bool vocabulary_only) {
+Result<LlamaModel> load_llama_model(const std::string& path, LoadOptions options) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) {
     return fail(ErrorCode::not_found, fmt::format("no model file '{}'", path));
   }
   set_up_llama();
   auto params = llama_model_default_params();
-  params.vocab_only = vocabulary_only;
+  params.vocab_only = options.vocabulary_only;
+  params.use_extra_bufts = options.repack;
   LlamaModel model(llama_model_load_from_file(path.c_str(), params));
   if (!model) {
     return fail(ErrorCode::invalid_argument,

@@ -18,9 +18,14 @@ struct LlamaModelDeleter {
 };
 using LlamaModel = std::unique_ptr<llama_model, LlamaModelDeleter>;
 
-/// Loads a GGUF file. Weights are mapped into memory, or left out with `vocabulary_only`.
+struct LoadOptions {
+  bool vocabulary_only = false;  ///< leave the weights out
+  bool repack = true;            ///< rewrite weights into layouts that suit the CPU
+};
+
+/// Loads a GGUF file.
 /// Error::not_found when there is no such file, Error::invalid_argument when it is no usable model.
-[[nodiscard]] Result<LlamaModel> load_llama_model(const std::string& path, bool vocabulary_only);
+[[nodiscard]] Result<LlamaModel> load_llama_model(const std::string& path, LoadOptions options);
 
 class LlamaVocabulary final : public Vocabulary {
  public:

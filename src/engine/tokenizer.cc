@@ -28,7 +28,7 @@ struct Tokenizer::Loaded {
 };
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& gguf_path) {
-  auto model = load_llama_model(gguf_path, /*vocabulary_only=*/true);
+  auto model = load_llama_model(gguf_path, {.vocabulary_only = true});
   if (!model) return std::unexpected(std::move(model.error()));
   auto vocabulary = LlamaVocabulary::make(**model);
   if (!vocabulary) return std::unexpected(std::move(vocabulary.error()));

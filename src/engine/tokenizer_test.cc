@@ -49,7 +49,8 @@ TEST(SafeCut, StandsBeforeASingleSpaceBetweenLetters) {
 // The law that lets a count stop early: cut at every safe place, a text has the tokens of its parts.
 TEST(SafeCut, LeavesTheTokensAsTheyAreInEveryFamily) {
   for (const std::string name : {"llama-bpe", "qwen2", "gpt-2", "starcoder", "deepseek-llm", "gemma-4"}) {
-    const auto model = load_llama_model(TRUEKEEL_TEST_VOCABULARIES "/ggml-vocab-" + name + ".gguf", true);
+    const auto model = load_llama_model(TRUEKEEL_TEST_VOCABULARIES "/ggml-vocab-" + name + ".gguf",
+                                        {.vocabulary_only = true});
     ASSERT_TRUE(model) << model.error().message;
     const auto vocabulary = LlamaVocabulary::make(**model);
     ASSERT_TRUE(vocabulary) << vocabulary.error().message;
