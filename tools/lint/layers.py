@@ -13,8 +13,8 @@ from pathlib import Path
 # also include other folders of the same row that stand before them.
 ROWS: list[tuple[list[str], bool]] = [
     (["base"], False),
-    (["select", "evidence", "protocol", "fleet", "incident"], True),
-    (["http", "store", "bus", "engine"], True),
+    (["select", "evidence", "protocol", "fleet", "incident", "conformance"], True),
+    (["http", "store", "bus", "engine", "foreign"], True),
     (["worker", "sentinel", "recovery", "gateway", "drill", "dashboard"], True),
     (["cli"], False),
 ]
