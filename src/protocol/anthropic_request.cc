@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <span>
 
 #include "protocol/anthropic.h"
 #include "protocol/body_walk.h"
@@ -24,9 +23,7 @@ constexpr std::array<std::string_view, 3> kDropped = {"cache_control", "service_
 /// Fields that mean the same in both APIs.
 constexpr std::array<std::string_view, 3> kCopied = {"temperature", "top_p", "top_k"};
 
-bool is_in(std::span<const std::string_view> names, std::string_view name) {
-  return std::ranges::find(names, name) != names.end();
-}
+bool is_in(const auto& names, std::string_view name) { return std::ranges::find(names, name) != names.end(); }
 
 class MessagesWalk {
  public:
@@ -53,12 +50,15 @@ class MessagesWalk {
   AnthropicRequest request_;
   std::string system_, messages_;  ///< objects with commas between
   std::string rest_;               ///< other members of the chat body, each after a comma
+  std::vector<std::string> seen_;
   bool has_limit_ = false, has_messages_ = false;
 };
 
 void MessagesWalk::take(std::string_view name, od::value value) {
   const std::string_view token = token_of(value);
   const std::string param(name);
+  if (is_in(seen_, name)) return walk_.fail_field(param, "is given twice");
+  seen_.push_back(param);
   if (is_null(token)) return;  // as if absent
   if (name == "model") {
     request_.model = string_field(walk_, token, name);

@@ -64,6 +64,7 @@ Result<ChatAnswer> read_chat_answer(JsonParser& parser, std::string_view json) {
   auto error = parser.impl().open_copy(json).get(document);
   if (!error) error = document.get_object().get(root);
   if (!error) error = each_field(root, [&](od::field& field) { return read_member(field, answer); });
+  if (!error) error = check_end(document);
   if (!error && !escapes_are_valid(answer)) error = simdjson::STRING_ERROR;
   if (error) return fail(ErrorCode::invalid_argument, "the answer cannot be read: " + describe(error));
   return answer;

@@ -12,6 +12,9 @@
 namespace truekeel::protocol {
 namespace {
 
+/// A field's name may be the client's own invention, of any length.
+constexpr std::size_t kParamBytesMax = 128;
+
 void append_member(std::string& out, std::string_view name, std::string_view value, bool null_if_empty) {
   if (out.back() != '{') out += ',';
   append_quoted(out, name);
@@ -54,6 +57,7 @@ std::string text_of(const nlohmann::json& object, const char* name) {
 }  // namespace
 
 ApiError field_error(std::string param, std::string_view must) {
+  param.resize(std::min(param.size(), kParamBytesMax));
   std::string message = fmt::format("'{}' {}.", param, must);
   return {400, std::move(message), std::move(param), {}};
 }

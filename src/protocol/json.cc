@@ -29,6 +29,7 @@ Result<std::vector<JsonMember>> index_object(JsonParser& parser, const std::stri
   for (auto result : root) {
     od::field field;
     if (const auto error = std::move(result).get(field)) return not_an_object(error);
+    if (members.size() == kJsonMembersMax) return not_an_object(kTooManyMembers);
     auto name = name_of(field);
     if (!name) return std::unexpected(std::move(name).error());
     const std::size_t begin = impl.position(field.key().raw()) - 1;

@@ -21,6 +21,9 @@ inline constexpr std::size_t kJsonPadding = 64;
 /// recurse, and their stacks are not ours to test.
 inline constexpr unsigned kJsonDepthMax = 128;
 
+/// Objects with more members at the top are refused: a body of empty ones would grow tenfold in memory.
+inline constexpr std::size_t kJsonMembersMax = 1024;
+
 /// The buffers of a JSON parser, kept from one text to the next so that small texts allocate nothing.
 /// Buffers grown by a text beyond 1 MiB are given back at the next one.
 class JsonParser {
@@ -46,8 +49,9 @@ struct JsonMember {
 
 /// Checks a whole JSON text whose root is an object and says where its members lie, in their order,
 /// duplicates included.
-/// Error::invalid_argument when the text is not JSON (RFC 8259), not UTF-8, not an object, or deeper
-/// than kJsonDepthMax. Escapes inside strings are not checked, except in member names.
+/// Error::invalid_argument when the text is not JSON (RFC 8259), not UTF-8, not an object, deeper than
+/// kJsonDepthMax, or has more than kJsonMembersMax members. Escapes inside strings are not checked, except in
+/// member names.
 [[nodiscard]] Result<std::vector<JsonMember>> index_object(JsonParser& parser, const std::string& text);
 
 /// Appends `"text"` with escapes. Bytes that are not UTF-8 become U+FFFD.

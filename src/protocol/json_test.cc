@@ -95,6 +95,16 @@ TEST(IndexObject, BoundsDepth) {
   EXPECT_FALSE(index_object(parser, R"({"a":)" + std::string(1'000'000, '[') + "}"));
 }
 
+TEST(IndexObject, BoundsMembers) {
+  const auto object = [](std::size_t n) {
+    std::string text = "{";
+    for (std::size_t i = 0; i < n; ++i) text += i == 0 ? R"("":0)" : R"(,"":0)";
+    return text + "}";
+  };
+  EXPECT_EQ(members(object(kJsonMembersMax)).size(), kJsonMembersMax);
+  EXPECT_EQ(members(object(kJsonMembersMax + 1)).size(), 1);
+}
+
 TEST(IndexObject, ReusesItsBuffersInPlaceAndByCopy) {
   JsonParser parser;
   for (const std::size_t size : {10u, 3'000'000u, 10u}) {

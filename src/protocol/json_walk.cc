@@ -142,6 +142,8 @@ std::string describe(simdjson::error_code error) {
       return "it is not a JSON object";
     case simdjson::CAPACITY:
       return "it is larger than 4 GiB";
+    case kTooManyMembers:
+      return "it has more than " + std::to_string(kJsonMembersMax) + " members";
     case simdjson::MEMALLOC:
       return "there is not enough memory for it";
     default:

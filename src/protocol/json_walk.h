@@ -18,6 +18,9 @@ namespace truekeel::protocol {
 
 namespace od = simdjson::ondemand;
 
+/// Our own fault beside simdjson's, under a code that its walks never give.
+inline constexpr auto kTooManyMembers = simdjson::INDEX_OUT_OF_BOUNDS;
+
 struct JsonParser::Impl {
   od::parser parser;
   std::string copy;            ///< of a text without spare capacity

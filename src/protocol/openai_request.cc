@@ -180,6 +180,7 @@ void RequestWalk::take(Member member, std::size_t begin) {
     walk_.skip(member.value, 1);
   }
   if (walk_.fault) return;
+  if (request_.members.size() == kJsonMembersMax) return walk_.fail_json(kTooManyMembers);
   const TextRange range = walk_.range(member.token);
   request_.members.push_back({std::string(member.name), begin, range});
 }

@@ -73,6 +73,7 @@ Result<ResponseFacts> ResponseReader::read(std::string_view json) {
   auto error = parser_.impl().open_copy(json).get(document);
   if (!error) error = document.get_object().get(root);
   if (!error) error = each_field(root, [&](od::field& field) { return read_member(field, facts); });
+  if (!error) error = check_end(document);
   if (error) return fail(ErrorCode::invalid_argument, "the answer cannot be read: " + describe(error));
   return facts;
 }

@@ -35,8 +35,9 @@ struct ResponseFacts {
 
 class ResponseReader {
  public:
-  /// Error::invalid_argument when `json` is not a JSON object. A field of an unexpected kind counts as not
-  /// stated: what a server says oddly is passed on, and only missing here. "[DONE]" is no JSON: ask is_done.
+  /// Error::invalid_argument when `json` is no JSON object as far as it is looked at. A field of an
+  /// unexpected kind counts as not stated: what a server says oddly is passed on, and only missing here.
+  /// "[DONE]" is no JSON: ask is_done.
   [[nodiscard]] Result<ResponseFacts> read(std::string_view json);
 
  private:
