@@ -15,7 +15,7 @@ namespace truekeel::select {
 
 /// The chosen token and its basic record. The token is the one whose interval holds the drawn point:
 /// begin <= floor(bits * kept_weight / 2^64) < end. Rank, margin and keys are those after bias, penalties and
-/// mask; "kept" are the tokens that survive every filter with a weight above 0.
+/// mask; "kept" are the tokens that survive every filter (one whose weight is 0 is never drawn).
 struct Choice {
   std::uint32_t id = 0;
   std::uint32_t rank = 0;        ///< tokens before it in the order (key descending, id ascending)

@@ -54,9 +54,9 @@ using Weights = std::vector<std::uint64_t>;
 
 /// The weights of a prefix of the order.
 Weights weights_of(const Values& values, std::span<const std::uint32_t> order, float temperature) {
-  const float scale = exponent_scale(temperature), max = values[order[0]];
+  const Scale scale = Scale::of(values[order[0]], temperature);
   Weights weights;
-  for (const std::uint32_t id : order) weights.push_back(weight_of(values[id], max, scale));
+  for (const std::uint32_t id : order) weights.push_back(weight_of(values[id], scale));
   return weights;
 }
 
@@ -100,9 +100,7 @@ Kept filter(const Params& params, const Values& values, std::span<const std::uin
       order = order.first(
           prefix_above(weights_of(values, order, temperature), share_of(params.min_p, kWeightMax)));
   }
-  Weights weights = weights_of(values, order, temperature);
-  weights.resize(prefix_above(weights, 1));
-  return {std::move(weights), false};
+  return {weights_of(values, order, temperature), false};
 }
 
 Choice draw_from(const Kept& kept, const Values& values, const std::vector<std::uint32_t>& order, Draw draw) {
@@ -126,9 +124,10 @@ FullRecord full_record(const Values& raw, std::uint32_t id) {
   FullRecord full;
   for (std::uint32_t other = 1; other < raw.size(); ++other)
     if (key_of(raw[other]) > key_of(raw[full.top_id])) full.top_id = other;
-  const float max = raw[full.top_id], scale = exponent_scale(1);
+  const float max = raw[full.top_id];
+  const Scale scale = Scale::of(max, 1);
   Weights weights;
-  for (const float value : raw) weights.push_back(weight_of(value, max, scale));
+  for (const float value : raw) weights.push_back(weight_of(value, scale));
   const std::uint64_t total = sum_of(weights);
   full.normaliser = static_cast<double>(max) + natural_log(static_cast<double>(total) * 0x1p-44);
   full.logprob = static_cast<double>(raw[id]) - full.normaliser;

@@ -32,10 +32,10 @@ TEST(Reference, GreedyTakesTheLowestIdOfATie) {
 TEST(Reference, EveryIntervalIsAsWideAsItsWeight) {
   const std::vector<float> values = {0, -1, 2, 2, -3};
   std::uint64_t total = 0;
-  for (const float value : values) total += weight_of(value, 2, exponent_scale(1));
+  for (const float value : values) total += weight_of(value, Scale::of(2, 1));
   std::uint64_t begin = 0;
   for (std::uint32_t id = 0; id < values.size(); ++id) {
-    const std::uint64_t end = begin + weight_of(values[id], 2, exponent_scale(1));
+    const std::uint64_t end = begin + weight_of(values[id], Scale::of(2, 1));
     for (const std::uint64_t point : {begin, end - 1}) {
       const auto choice = reference_select(row_of(values), {}, draw_at(point, total));
       ASSERT_TRUE(choice);

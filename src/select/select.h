@@ -15,21 +15,27 @@
 
 namespace truekeel::select {
 
+struct Buffers;
+
 /// Scratch memory of one thread, allocated once.
 class Workspace {
  public:
-  /// Requires: vocabulary is at most kVocabularyMax. Allocates about 30 bytes a token.
+  /// Requires: vocabulary is at most kVocabularyMax. Allocates about 26 bytes a token.
   explicit Workspace(std::uint32_t vocabulary);
   Workspace(Workspace&&) noexcept;
   Workspace& operator=(Workspace&&) noexcept;
   ~Workspace();
 
-  struct State;
-  [[nodiscard]] State& state() { return *state_; }
+  [[nodiscard]] Buffers& buffers();
 
  private:
+  struct State;
   std::unique_ptr<State> state_;
 };
+
+/// As select() below, in memory that the caller laid out (see buffers.h).
+[[nodiscard]] Outcome select_in(Buffers& buffers, const Row& row, const Params& params, Draw draw,
+                                FullRecord* full = nullptr);
 
 /// Rows of logits in memory, borrowed. A padded vocabulary has stride > vocabulary; the padding is never
 /// read.

@@ -27,32 +27,45 @@ inline constexpr float kTemperatureMin = 0x1p-64f, kTemperatureMax = 0x1p64f;
 /// Fixed-point exponent: z = (max - x) / T * log2(e), in units of 2^-24.
 inline constexpr int kExponentBits = 24;
 inline constexpr float kExponentOne = 0x1p24f;
-inline constexpr float kExponentMax = 44.5f * kExponentOne;  ///< from here on the weight is 0
+inline constexpr float kExponentMax = 45 * kExponentOne;  ///< from here on the weight is 0
 
-/// 2^-f = 1 - f/2 - f (1 - f) h(f) for f in [0, 1]. h as a cubic, minimax for the relative error of 2^-f
-/// (2^-23.2, found by Remez exchange: tools/golden/weight_polynomial.py), here for f and result in units of
-/// 2^-24 and 2^-31.
-inline constexpr float kH0 = 0x1.8b8ecap-20f, kH1 = -0x1.814dp-46f, kH2 = 0x1.0e78b4p-72f,
-                       kH3 = -0x1.eca6fap-100f;
+/// 2^-f = 1 - f/2 - q h with q = f (1 - f) and h = (q + u)(d f + g) + w, a cubic in f, minimax for the
+/// relative error of 2^-f (2^-23.1; tools/golden/weight_polynomial.py finds it). f is in units of 2^-24, q of
+/// 2^-48 and the result of 2^-30; the line 1 - f/2 stays in integers, which is why weights never grow with
+/// the distance.
+inline constexpr float kSagU = -0x1.5228bep+53f, kSagD = 0x1.eca6fap-101f, kSagG = -0x1.df5c8ap-74f,
+                       kSagW = -0x1.db4b5cp-22f;
+inline constexpr int kMantissaBits = 30;
+inline constexpr int kShiftBase = 32 + kMantissaBits - kWeightBits;
 
 /// The factor that turns max - x into z. Requires: a temperature within the bounds above.
-[[nodiscard]] constexpr float exponent_scale(float temperature) {
+[[nodiscard]] constexpr float exponent_factor(float temperature) {
   constexpr double kLog2E = 0x1.71547652b82fep+0;
   return static_cast<float>(kLog2E * 0x1p24 / static_cast<double>(temperature));
 }
 
-/// Requires: neither value is NaN, x <= max, max is finite; scale from exponent_scale.
-[[nodiscard]] constexpr std::uint64_t weight_of(float x, float max, float scale) {
-  const float distance = max - x;
-  const float z = std::min(distance * scale, kExponentMax);
+/// What weights of one row at one temperature are relative to.
+struct Scale {
+  float max = 0;
+  float factor = 0;  ///< turns max - x into z
+
+  [[nodiscard]] static constexpr Scale of(float max, float temperature) {
+    return {max, exponent_factor(temperature)};
+  }
+};
+
+/// Requires: x is not NaN, x <= scale.max, which is finite.
+[[nodiscard]] constexpr std::uint64_t weight_of(float x, Scale scale) {
+  const float distance = scale.max - x;
+  const float z = std::min(distance * scale.factor, kExponentMax);
   const auto fixed = static_cast<std::uint32_t>(z);
   const std::uint32_t fraction = fixed & 0xffffff;
   const auto f = static_cast<float>(static_cast<std::int32_t>(fraction));
   const float q = f * (kExponentOne - f);
-  const float h = ((kH3 * f + kH2) * f + kH1) * f + kH0;
+  const float h = (q + kSagU) * (kSagD * f + kSagG) + kSagW;
   const auto sag = static_cast<std::uint32_t>(q * h);
-  const std::uint32_t mantissa = 0x80000000u - (fraction << 6) - sag;  // 2^31 * 2^-f
-  return (static_cast<std::uint64_t>(mantissa) << 32) >> (19 + (fixed >> kExponentBits));
+  const std::uint32_t mantissa = (1u << kMantissaBits) - (fraction << 5) - sag;
+  return (static_cast<std::uint64_t>(mantissa) << 32) >> (kShiftBase + (fixed >> kExponentBits));
 }
 
 /// ceil(share * total), exactly. Requires: 0 <= share <= 1.

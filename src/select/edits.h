@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bias, penalties and masks: they change logits, so they work on a copy of the row.
+// Thread safety: pure functions but for their outputs.
+#pragma once
+
+#include <span>
+
+#include "select/blocks.h"
+#include "select/params.h"
+
+namespace truekeel::select {
+
+/// The row widened to fp32, with the chain's edits applied in its order, in `edited`.
+/// Requires: params are checked; edited holds whole blocks. Cost: one copy; one more pass for a mask.
+[[nodiscard]] Blocks apply_edits(const Blocks& blocks, const Params& params, std::span<float> edited);
+
+}  // namespace truekeel::select

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The full record of a token: where it stands in the raw distribution. Thread safety: one call at a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "select/buffers.h"
+#include "select/record.h"
+
+namespace truekeel::select {
+
+/// Requires: raw is the row before edits, top its survey's, and buffers.groups as that survey wrote them;
+/// mass is the row's at temperature 1 where known. Overwrites buffers.list, scratch and block_mass. Cost: one
+/// exponential a token unless mass is known, and the tokens above 1e-5.
+[[nodiscard]] FullRecord full_record(const Blocks& raw, Ordinal top, std::optional<std::uint64_t> mass,
+                                     std::uint32_t id, Buffers& buffers);
+
+}  // namespace truekeel::select

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "select/mass.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "select/mass.cc"
+#include <hwy/foreach_target.h>
+
+#include "base/assert.h"
+#include "select/parts-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace truekeel::select::HWY_NAMESPACE {
+namespace {
+
+template <class E>
+HWY_INLINE void block_parts(const E* block, Scale scale, PartsBuffer& parts) {
+  for (std::uint32_t i = 0; i < kBlock; i += lanes()) parts.store(weight_parts(load(block + i), scale), i);
+}
+
+/// Whether every element of a block is so far below the top that its weight is 0.
+HWY_INLINE bool weightless(const Ordinal* groups, Scale scale) {
+  const Floats df;
+  for (std::uint32_t i = 0; i < kGroups; i += lanes()) {
+    const FloatV z = exponents(values_of(hn::LoadU(Ints(), groups + i)), scale);
+    if (!hn::AllFalse(df, hn::Lt(z, hn::Set(df, kExponentMax)))) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::uint64_t mass_of(const Blocks& blocks, const Ordinal* groups, Scale scale, std::uint64_t* block_mass) {
+  PartsBuffer parts;
+  return with_type(blocks.dtype, [&]<class E>(const E*) {
+    std::uint64_t total = 0;
+    for (std::uint32_t b = 0; b < blocks.count(); ++b) {
+      block_mass[b] = 0;
+      if (weightless(groups + b * kGroups, scale)) continue;
+      block_parts(reinterpret_cast<const E*>(blocks[b]), scale, parts);
+      total += block_mass[b] = sum_weights(parts);
+    }
+    return total;
+  });
+}
+
+void weights_of_block(const Blocks& blocks, std::uint32_t block, Scale scale, std::uint64_t* weights) {
+  PartsBuffer parts;
+  with_type(blocks.dtype,
+            [&]<class E>(const E*) { block_parts(reinterpret_cast<const E*>(blocks[block]), scale, parts); });
+  for (std::uint32_t i = 0; i < kBlock; ++i) weights[i] = parts.weight(i);
+}
+
+/// Requires: ordinals may be read up to the next multiple of the vector length.
+std::uint64_t weights_of(const Ordinal* ordinals, std::uint32_t count, Scale scale, std::uint64_t* weights) {
+  PartsBuffer parts;
+  std::uint64_t sum = 0;
+  for (std::uint32_t begin = 0; begin < count; begin += kBlock) {
+    const std::uint32_t here = std::min(kBlock, count - begin);
+    for (std::uint32_t i = 0; i < here; i += lanes())
+      parts.store(weight_parts(values_of(hn::LoadU(Ints(), ordinals + begin + i)), scale), i);
+    for (std::uint32_t i = 0; i < here; ++i) sum += weights[begin + i] = parts.weight(i);
+  }
+  return sum;
+}
+
+}  // namespace truekeel::select::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace truekeel::select {
+namespace {
+
+HWY_EXPORT(mass_of);
+HWY_EXPORT(weights_of_block);
+HWY_EXPORT(weights_of);
+
+}  // namespace
+
+std::uint64_t mass_of(const Blocks& blocks, std::span<const Ordinal> groups, Scale scale,
+                      std::span<std::uint64_t> block_mass) {
+  TK_ASSERT(block_mass.size() >= blocks.count());
+  return HWY_DYNAMIC_DISPATCH(mass_of)(blocks, groups.data(), scale, block_mass.data());
+}
+
+void weights_of_block(const Blocks& blocks, std::uint32_t block, Scale scale, BlockWeights& weights) {
+  HWY_DYNAMIC_DISPATCH(weights_of_block)(blocks, block, scale, weights.data());
+}
+
+std::uint64_t weights_of(std::span<const Ordinal> ordinals, Scale scale, std::span<std::uint64_t> weights) {
+  TK_ASSERT(weights.size() == ordinals.size());
+  return HWY_DYNAMIC_DISPATCH(weights_of)(ordinals.data(), static_cast<std::uint32_t>(ordinals.size()), scale,
+                                          weights.data());
+}
+
+}  // namespace truekeel::select
+#endif

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "select/survey.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "select/survey.cc"
+#include <hwy/foreach_target.h>
+
+#include "base/assert.h"
+#include "select/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace truekeel::select::HWY_NAMESPACE {
+namespace {
+
+/// What one block adds: its group maxima are written; sum is NaN when any element is NaN, and not finite when
+/// any is infinite.
+struct BlockSurvey {
+  IntV top;
+  FloatV sum;
+};
+
+// Maxima of floats, not of integers: they run on two ports. A CPU that treats denormals as zero may then take
+// the wrong one of two values near zero, so groups with such a maximum are done again in integers.
+template <class E>
+HWY_INLINE BlockSurvey survey_block(const E* block, Ordinal* groups) {
+  const Floats df;
+  const Ints di;
+  IntV top = hn::Set(di, kForbiddenOrdinal);
+  FloatV sum = hn::Zero(df);
+  for (std::uint32_t group = 0; group < kGroups; group += lanes()) {
+    FloatV max = load(block + group), sum_here = max;
+    for (std::uint32_t i = group + kGroups; i < kBlock; i += kGroups) {
+      const FloatV x = load(block + i);
+      max = hn::Max(max, x);
+      sum_here = hn::Add(sum_here, x);
+    }
+    IntV max_ordinal = ordinals(max);
+    if (HWY_UNLIKELY(!hn::AllFalse(di, hn::Lt(hn::Abs(max_ordinal), hn::Set(di, 0x00800000))))) {
+      max_ordinal = ordinals(load(block + group));
+      for (std::uint32_t i = group + kGroups; i < kBlock; i += kGroups)
+        max_ordinal = hn::Max(max_ordinal, ordinals(load(block + i)));
+    }
+    hn::StoreU(max_ordinal, di, groups + group);
+    top = hn::Max(top, max_ordinal);
+    sum = hn::Add(sum, sum_here);
+  }
+  return {top, sum};
+}
+
+/// The sum of the first elements of a block, without its padding.
+template <class E>
+HWY_INLINE FloatV sum_of_tail(const E* block, std::uint32_t used) {
+  const Floats df;
+  FloatV sum = hn::Zero(df);
+  for (std::uint32_t i = 0; i < used; i += lanes())
+    sum = hn::Add(sum, hn::IfThenElseZero(hn::FirstN(df, used - i), load(block + i)));
+  return sum;
+}
+
+template <class E>
+HWY_INLINE std::uint32_t count_range(const Blocks& blocks, const Ordinal* groups, std::uint32_t begin,
+                                     std::uint32_t end, Ordinal least) {
+  const Ints di;
+  std::size_t count = 0;
+  for (std::uint32_t b = begin; b < end; ++b) {
+    if (!any_at_least(groups + b * kGroups, least)) continue;
+    const auto* block = reinterpret_cast<const E*>(blocks[b]);
+    for (std::uint32_t i = 0; i < kBlock; i += lanes())
+      count += hn::CountTrue(di, at_least(di, ordinals(load(block + i)), least));
+  }
+  return static_cast<std::uint32_t>(count);
+}
+
+}  // namespace
+
+/// Writes group maxima and the top; returns the sum of all elements, which tells of NaN and infinities.
+float survey_groups(const Blocks& blocks, Ordinal* groups, Ordinal* top) {
+  return with_type(blocks.dtype, [&]<class E>(const E*) {
+    const Floats df;
+    const Ints di;
+    IntV top_here = hn::Set(di, kForbiddenOrdinal);
+    FloatV sum = hn::Zero(df);
+    const std::uint32_t whole = blocks.size / kBlock;
+    for (std::uint32_t b = 0; b < whole; ++b) {
+      const BlockSurvey block = survey_block(reinterpret_cast<const E*>(blocks[b]), groups + b * kGroups);
+      top_here = hn::Max(top_here, block.top);
+      sum = hn::Add(sum, block.sum);
+    }
+    if (whole < blocks.count()) {
+      const auto* tail = reinterpret_cast<const E*>(blocks.tail);
+      top_here = hn::Max(top_here, survey_block(tail, groups + whole * kGroups).top);
+      sum = hn::Add(sum, sum_of_tail(tail, blocks.size % kBlock));
+    }
+    *top = hn::GetLane(hn::MaxOfLanes(di, top_here));
+    return hn::GetLane(hn::SumOfLanes(df, sum));
+  });
+}
+
+std::uint32_t first_with(const Blocks& blocks, const Ordinal* groups, Ordinal ordinal) {
+  const Ints di;
+  const IntV wanted = hn::Set(di, ordinal);
+  std::uint32_t at = 0;
+  while (hn::AllFalse(di, hn::Eq(hn::LoadU(di, groups + at), wanted))) at += lanes();
+  const std::uint32_t b = at / kGroups;
+  return with_type(blocks.dtype, [&]<class E>(const E*) {
+    const auto* block = reinterpret_cast<const E*>(blocks[b]);
+    for (std::uint32_t i = 0;; i += lanes()) {
+      const auto found = hn::FindFirstTrue(di, hn::Eq(ordinals(load(block + i)), wanted));
+      if (found >= 0) return b * kBlock + i + static_cast<std::uint32_t>(found);
+    }
+  });
+}
+
+void ordinals_of(const Blocks& blocks, std::uint32_t block, Ordinal* out) {
+  with_type(blocks.dtype, [&]<class E>(const E*) {
+    const auto* from = reinterpret_cast<const E*>(blocks[block]);
+    for (std::uint32_t i = 0; i < kBlock; i += lanes()) hn::StoreU(ordinals(load(from + i)), Ints(), out + i);
+  });
+}
+
+std::uint32_t count_at_least(const Blocks& blocks, const Ordinal* groups, Ordinal least) {
+  return with_type(blocks.dtype, [&]<class E>(const E*) {
+    return count_range<E>(blocks, groups, 0, blocks.count(), least);
+  });
+}
+
+std::uint32_t rank_of(const Blocks& blocks, const Ordinal* groups, Ordinal ordinal, std::uint32_t id) {
+  return with_type(blocks.dtype, [&]<class E>(const E*) {
+    // Equal tokens count before id's block and in it up to id, not after.
+    const std::uint32_t own = id / kBlock;
+    std::uint32_t rank = count_range<E>(blocks, groups, 0, own, ordinal) +
+                         count_range<E>(blocks, groups, own + 1, blocks.count(), ordinal + 1);
+    const Row row = blocks.row();
+    const std::uint32_t end = std::min(blocks.size, (own + 1) * kBlock);
+    for (std::uint32_t i = own * kBlock; i < end; ++i)
+      rank += ordinal_of(row[i]) >= ordinal + (i >= id ? 1 : 0);
+    return rank;
+  });
+}
+
+}  // namespace truekeel::select::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <cmath>
+#include <optional>
+
+namespace truekeel::select {
+namespace {
+
+HWY_EXPORT(survey_groups);
+HWY_EXPORT(first_with);
+HWY_EXPORT(ordinals_of);
+HWY_EXPORT(count_at_least);
+HWY_EXPORT(rank_of);
+
+/// The first NaN or +inf in id order. Reads values one by one: only when something is suspect.
+std::optional<Failure> find_fault(const Row& row) {
+  for (std::uint32_t id = 0; id < row.size; ++id) {
+    const auto magnitude = std::bit_cast<std::uint32_t>(row[id]) & ~kSignBit;
+    if (magnitude > kInfinityBits) return Failure{Fault::nan_logit, 0, id};
+    if (ordinal_of(row[id]) == kInfinityOrdinal) return Failure{Fault::infinite_logit, 0, id};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::expected<Survey, Failure> survey(const Blocks& blocks, std::span<Ordinal> groups) {
+  TK_ASSERT(groups.size() >= static_cast<std::size_t>(blocks.count()) * kGroups);
+  Survey result;
+  const float sum = HWY_DYNAMIC_DISPATCH(survey_groups)(blocks, groups.data(), &result.top);
+  result.all_allowed = std::isfinite(sum);
+  if (std::isnan(sum) || result.top >= kInfinityOrdinal)
+    if (const auto failure = find_fault(blocks.row())) return std::unexpected(*failure);
+  return result;
+}
+
+std::uint32_t first_with(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal ordinal) {
+  return HWY_DYNAMIC_DISPATCH(first_with)(blocks, groups.data(), ordinal);
+}
+
+void ordinals_of(const Blocks& blocks, std::uint32_t block, std::span<Ordinal> out) {
+  TK_ASSERT(out.size() >= kBlock);
+  HWY_DYNAMIC_DISPATCH(ordinals_of)(blocks, block, out.data());
+}
+
+std::uint32_t count_at_least(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal least) {
+  return HWY_DYNAMIC_DISPATCH(count_at_least)(blocks, groups.data(), least);
+}
+
+std::uint32_t rank_of(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal ordinal,
+                      std::uint32_t id) {
+  return HWY_DYNAMIC_DISPATCH(rank_of)(blocks, groups.data(), ordinal, id);
+}
+
+}  // namespace truekeel::select
+#endif

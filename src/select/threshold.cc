@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "select/threshold.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "select/threshold.cc"
+#include <hwy/foreach_target.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "select/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace truekeel::select::HWY_NAMESPACE {
+namespace {
+
+/// A set of ordinals, each measured as 1.
+struct Counted {
+  using D = Ints;
+  using Mask = IntM;
+  static constexpr bool kStopsWhenReached = true;
+  Ordinal* ordinals;
+  std::uint32_t count;
+
+  HWY_INLINE std::uint64_t at_least(Ordinal least) const {
+    const D d;
+    std::size_t sum = 0;
+    for (std::uint32_t i = 0; i < count; i += hn::Lanes(d)) {
+      const auto mask = HWY_NAMESPACE::at_least(d, hn::LoadU(d, ordinals + i), least);
+      sum += hn::CountTrue(d, hn::And(mask, hn::FirstN(d, count - i)));
+    }
+    return sum;
+  }
+
+  HWY_INLINE void move(Mask mask, std::uint32_t from, std::uint32_t to) const {
+    const D d;
+    hn::StoreU(hn::Compress(hn::LoadU(d, ordinals + from), mask), d, ordinals + to);
+  }
+};
+
+/// A set of ordinals, each measured by its weight.
+struct Weighted {
+  using D64 = hn::CappedTag<std::uint64_t, kGroups / 2>;
+  using D = hn::Rebind<std::int32_t, D64>;
+  using Mask = decltype(hn::Eq(hn::Zero(D()), hn::Zero(D())));
+  static constexpr bool kStopsWhenReached = false;  // the last ones may weigh nothing: the answer is higher
+  Ordinal* ordinals;
+  std::uint64_t* weights;
+  std::uint32_t count;
+
+  static HWY_INLINE auto widen(Mask mask) {
+    const hn::RebindToSigned<D64> di64;
+    return hn::MaskFromVec(hn::BitCast(D64(), hn::PromoteTo(di64, hn::VecFromMask(D(), mask))));
+  }
+
+  HWY_INLINE std::uint64_t at_least(Ordinal least) const {
+    const D d;
+    const D64 d64;
+    auto sum = hn::Zero(d64);
+    for (std::uint32_t i = 0; i < count; i += hn::Lanes(d)) {
+      const auto mask = HWY_NAMESPACE::at_least(d, hn::LoadU(d, ordinals + i), least);
+      const auto valid = hn::And(mask, hn::FirstN(d, count - i));
+      sum = hn::Add(sum, hn::IfThenElseZero(widen(valid), hn::LoadU(d64, weights + i)));
+    }
+    return hn::GetLane(hn::SumOfLanes(d64, sum));
+  }
+
+  HWY_INLINE void move(Mask mask, std::uint32_t from, std::uint32_t to) const {
+    const D d;
+    const D64 d64;
+    hn::StoreU(hn::Compress(hn::LoadU(d, ordinals + from), mask), d, ordinals + to);
+    hn::StoreU(hn::Compress(hn::LoadU(d64, weights + from), widen(mask)), d64, weights + to);
+  }
+};
+
+/// Keeps the elements of [low, high].
+template <class Set>
+HWY_INLINE void narrow(Set& set, Ordinal low, Ordinal high) {
+  const typename Set::D d;
+  std::uint32_t kept = 0;
+  for (std::uint32_t i = 0; i < set.count; i += hn::Lanes(d)) {
+    const auto ordinal = hn::LoadU(d, set.ordinals + i);
+    const auto inside = hn::AndNot(at_least(d, ordinal, high + 1), at_least(d, ordinal, low));
+    const auto mask = hn::And(inside, hn::FirstN(d, set.count - i));
+    set.move(mask, i, kept);
+    kept += static_cast<std::uint32_t>(hn::CountTrue(d, mask));
+  }
+  set.count = kept;
+}
+
+struct Range {
+  Ordinal low, high;
+};
+
+HWY_INLINE Range range_of(const Ordinal* ordinals, std::uint32_t count) {
+  Range range{ordinals[0], ordinals[0]};
+  for (std::uint32_t i = 1; i < count; ++i) {
+    range.low = std::min(range.low, ordinals[i]);
+    range.high = std::max(range.high, ordinals[i]);
+  }
+  return range;
+}
+
+/// Few enough that counting them again costs less than moving them.
+constexpr std::uint32_t kSmall = 64;
+
+/// The answer stays within [low, high]; what was dropped above it measures `above`.
+template <class Set>
+HWY_INLINE Threshold bisect(Set set, std::uint64_t needed) {
+  auto [low, high] = range_of(set.ordinals, set.count);
+  std::uint64_t above = 0;
+  while (low < high) {
+    const auto middle = static_cast<Ordinal>(low + (static_cast<std::int64_t>(high) - low + 1) / 2);
+    const std::uint64_t reached = above + set.at_least(middle);
+    if (Set::kStopsWhenReached && reached == needed) return {middle - 1, needed};
+    if (reached >= needed)
+      low = middle;
+    else
+      high = middle - 1;
+    if (set.count <= kSmall) continue;
+    if (reached < needed) above = reached;
+    narrow(set, low, high);
+  }
+  return {low, above + set.at_least(low + 1)};
+}
+
+}  // namespace
+
+Threshold threshold_of_count(Ordinal* ordinals, std::uint32_t count, std::uint32_t needed) {
+  return bisect(Counted{ordinals, count}, needed);
+}
+
+Threshold threshold_of_mass(Ordinal* ordinals, std::uint64_t* weights, std::uint32_t count,
+                            std::uint64_t needed) {
+  return bisect(Weighted{ordinals, weights, count}, needed);
+}
+
+}  // namespace truekeel::select::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace truekeel::select {
+namespace {
+
+HWY_EXPORT(threshold_of_count);
+HWY_EXPORT(threshold_of_mass);
+
+}  // namespace
+
+Threshold threshold_of_count(std::span<Ordinal> ordinals, std::uint32_t needed) {
+  TK_ASSERT(needed >= 1 && needed <= ordinals.size());
+  return HWY_DYNAMIC_DISPATCH(threshold_of_count)(ordinals.data(),
+                                                  static_cast<std::uint32_t>(ordinals.size()), needed);
+}
+
+Threshold threshold_of_mass(std::span<Ordinal> ordinals, std::span<std::uint64_t> weights,
+                            std::uint64_t needed) {
+  TK_ASSERT(needed >= 1 && weights.size() == ordinals.size() && !ordinals.empty());
+  return HWY_DYNAMIC_DISPATCH(threshold_of_mass)(ordinals.data(), weights.data(),
+                                                 static_cast<std::uint32_t>(ordinals.size()), needed);
+}
+
+}  // namespace truekeel::select
+#endif

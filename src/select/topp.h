@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact top-p without a sort, on a list or on a whole row. Thread safety: one call at a time a scratch.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "select/blocks.h"
+#include "select/candidates.h"
+#include "select/weight.h"
+
+namespace truekeel::select {
+
+/// Room for one row: as many elements as the row has, and kSlack.
+struct Scratch {
+  std::span<Ordinal> ordinals;
+  std::span<std::uint64_t> weights;
+};
+
+/// Keeps the shortest prefix of the list whose weights reach this share of its mass; at least one element.
+void top_p_of(Candidates& list, Scale scale, double share, Scratch scratch);
+
+/// A prefix of a row too long for a list: where it ends, and its mass block by block.
+struct Prefix {
+  Cut cut;
+  std::uint64_t mass = 0;
+  std::uint32_t count = 0;
+};
+
+/// The shortest prefix of the row whose weights reach `needed`. block_mass holds the masses of all tokens,
+/// which sum to total, and is replaced by those of the prefix.
+/// Method: a sample of blocks brackets the threshold; one pass sums what is above the bracket and lists what
+/// is in it; the sums certify the bracket, or tell which side to list instead. Source: docs/selection.md,
+/// section 5. Requires: 1 <= needed <= total. Cost: at most one exponential more for each token, then two
+/// passes over the list.
+[[nodiscard]] Prefix top_p(const Blocks& blocks, std::span<const Ordinal> groups, Scale scale,
+                           std::uint64_t total, std::uint64_t needed, std::span<std::uint64_t> block_mass,
+                           Scratch scratch, Candidates& list);
+
+}  // namespace truekeel::select
