@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "base/philox.h"
 #include "fleet/test_config.h"
@@ -314,7 +315,9 @@ class RandomFleet {
     }
     if (!decision) return;
     EXPECT_FALSE(decision->order.empty());
+    std::set<EndpointId> seen;
     for (const auto& candidate : decision->order) {
+      EXPECT_TRUE(seen.insert(candidate.endpoint).second) << "twice in one order";
       const auto view = fleet_.view(candidate.endpoint, now_);
       const auto& served = model.classes[candidate.class_index];
       EXPECT_GE(candidate.class_index, decision->class_index) << "moved to a smaller window";
