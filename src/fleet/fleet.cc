@@ -146,13 +146,17 @@ bool Fleet::take_retry(const FailedAttempt& failed, Instant now) {
 
 void Fleet::on_probe(EndpointId endpoint, ProbeResult result, Instant now) {
   TK_ASSERT(endpoint < members_.size());
+  members_[endpoint].probing = false;
   members_[endpoint].health.on_probe(result, now);
 }
 
-std::vector<EndpointId> Fleet::probes_due(Instant now) const {
+std::vector<EndpointId> Fleet::take_due_probes(Instant now) {
   std::vector<EndpointId> due;
   for (EndpointId id = 0; id < members_.size(); ++id) {
-    if (members_[id].health.probe_due() <= now) due.push_back(id);
+    Member& member = members_[id];
+    if (member.probing || now < member.health.probe_due()) continue;
+    member.probing = true;
+    due.push_back(id);
   }
   return due;
 }

@@ -92,8 +92,9 @@ class Fleet {
 
   void on_probe(EndpointId endpoint, ProbeResult result, Instant now);
 
-  /// Endpoints whose probe is due, drained ones too; the caller keeps to one probe in flight for each.
-  [[nodiscard]] std::vector<EndpointId> probes_due(Instant now) const;
+  /// Endpoints to be probed now, drained ones too. Each is under way from here on, so that it is not due
+  /// again, until on_probe() tells its result.
+  [[nodiscard]] std::vector<EndpointId> take_due_probes(Instant now);
 
   /// By name; false when there is no such endpoint.
   [[nodiscard]] bool drain(std::string_view endpoint);
@@ -122,6 +123,7 @@ class Fleet {
     std::uint64_t id;
     Health health;
     bool drained = false;
+    bool probing = false;
     std::uint32_t in_flight = 0;
     std::uint64_t requests = 0;
     std::uint64_t failures = 0;

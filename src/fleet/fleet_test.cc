@@ -215,11 +215,19 @@ TEST_F(FleetTest, RetriesNeedBothAReasonAndABudget) {
 }
 
 TEST_F(FleetTest, ProbesAreDueAtTheStartAndAfterTheInterval) {
-  EXPECT_TRUE(fleet_.probes_due(now_).empty());
-  EXPECT_EQ(fleet_.probes_due(now_ + seconds(10)).size(), 5u);
-  const Fleet fresh(config_, AffinitySecret("s"), now_);
-  EXPECT_EQ(fresh.probes_due(now_).size(), 5u);
+  EXPECT_TRUE(fleet_.take_due_probes(now_).empty());
+  EXPECT_EQ(fleet_.take_due_probes(now_ + seconds(10)).size(), 5u);
+  Fleet fresh(config_, AffinitySecret("s"), now_);
+  EXPECT_EQ(fresh.take_due_probes(now_).size(), 5u);
   EXPECT_FALSE(fresh.ready(now_));
+}
+
+TEST_F(FleetTest, ASlowProbeIsNotSentTwice) {
+  now_ += seconds(10);
+  EXPECT_EQ(fleet_.take_due_probes(now_).size(), 5u);
+  EXPECT_TRUE(fleet_.take_due_probes(now_ + seconds(60)).empty());
+  fleet_.on_probe(id("s2"), ProbeResult::failed, now_);
+  EXPECT_EQ(fleet_.take_due_probes(now_ + seconds(1)), std::vector{id("s2")});
 }
 
 /// A random fleet under random events. What must always hold is checked after each.
