@@ -3,6 +3,7 @@
 // token's probability is, and the mean of every ratio over all tokens must not exceed 1.
 #include "evidence/token_audit.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -66,6 +67,16 @@ struct Case {
   std::vector<std::size_t> order;  // of the reported law
   std::vector<float> top;
   bool full_record = false;
+
+  [[nodiscard]] std::string describe() const {
+    std::string order_text;
+    for (const Step step : conduct.order) order_text += std::to_string(std::to_underlying(step));
+    return fmt::format(
+        "T {} k {} p {} min_p {} filters known {}, order {} kind {} keeps ties {}, {} of {} listed, full {}",
+        *sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p, sampling.filters_known,
+        order_text, std::to_underlying(conduct.logprobs), conduct.keeps_ties, top.size(), raw.size(),
+        full_record);
+  }
 
   [[nodiscard]] TokenRecord record(std::size_t token) const {
     TokenRecord result;
@@ -151,32 +162,79 @@ TEST(TokenAudit, NoRatioHasAMeanAboveOneUnderAnyDeclaredConduct) {
       const bool by_token = static_cast<Alternative>(j) == Alternative::uniform;
       const double worst = by_token ? mean[j] : mean[j] + 0.9 * tolerances.rho * (most[j] - mean[j]);
       if (most[j] != kNeutral) largest[j] = std::max(largest[j], mean[j]);
-      ASSERT_LE(worst, 1 + 1e-5) << name(static_cast<Alternative>(j)) << " in case " << i << " T "
-                                 << *c.sampling.temperature << " k " << c.sampling.top_k << " p "
-                                 << c.sampling.top_p << " min_p " << c.sampling.min_p << " listed "
-                                 << c.top.size() << " of " << c.raw.size() << " kind "
-                                 << std::to_underlying(c.conduct.logprobs) << " full " << c.full_record
-                                 << " ties " << c.conduct.keeps_ties << " known " << c.sampling.filters_known
-                                 << " order " << std::to_underlying(c.conduct.order[0])
-                                 << std::to_underlying(c.conduct.order[1])
-                                 << std::to_underlying(c.conduct.order[2])
-                                 << std::to_underlying(c.conduct.order[3]) <<
-          [&] {
-            std::string t;
-            auto n = draw_null(c.record(0), c.sampling, c.conduct);
-            t += " least " + std::to_string(n.least) + " most " + std::to_string(n.most) + " rest " +
-                 std::to_string(n.rest_least) + ".." + std::to_string(n.rest_most);
-            double best = 0;
-            for (double p : c.drawn) best = std::max(best, p);
-            for (auto tok : c.order)
-              t += " " + std::to_string(c.raw[tok]) + ":" + std::to_string(c.drawn[tok] / best);
-            return t;
-          }();
+      ASSERT_LE(worst, 1 + 1e-5) << name(static_cast<Alternative>(j)) << ": " << c.describe() << ", case "
+                                 << i;
     }
   }
-  // A bet whose mean is never near 1 is no bet: the bounds must not be empty.
-  for (std::size_t j = 0; j < kAlternatives; ++j)
+  // A bet whose mean is never near 1 is no bet: the bounds must not be empty. An impossible token has no
+  // mean.
+  for (std::size_t j = 0; j < std::to_underlying(Alternative::impossible); ++j)
     EXPECT_GT(largest[j], 0.9) << name(static_cast<Alternative>(j));
+  EXPECT_EQ(largest[std::to_underlying(Alternative::impossible)], 0) << "a clean token was called impossible";
+}
+
+double ratio(Alternative alternative, const TokenRecord& record, const Sampling& sampling,
+             const Conduct& conduct = {}) {
+  return ratios(record, sampling, conduct, {})[std::to_underlying(alternative)];
+}
+
+const std::vector<float> kTop = {std::log(0.6f), std::log(0.25f), std::log(0.1f)};
+
+TEST(TokenAudit, GreedyTokensOffTheTopAreFlagsAndTiesAreNot) {
+  const Sampling greedy{.temperature = 0, .vocabulary = 1000};
+  const TokenRecord best{.top = kTop, .logprob = kTop[0], .rank = 0};
+  const TokenRecord second{.top = kTop, .logprob = kTop[1], .rank = 1};
+  for (const Alternative flag : {Alternative::impossible, Alternative::top1_excluded}) {
+    EXPECT_EQ(ratio(flag, best, greedy), 0);
+    EXPECT_NEAR(ratio(flag, second, greedy), 1e5, 1);
+  }
+  EXPECT_EQ(ratio(Alternative::tail_3, second, greedy), 0) << "off the top, but not from the tail";
+  const AuditTolerances wide{.tie_width = 1};
+  EXPECT_EQ(ratios(second, greedy, {}, wide)[std::to_underlying(Alternative::impossible)], 0);
+  // Drawn at temperature 1 for a declared 0: mean 1 when every token is the best, or rho of them are not.
+  const double hit = ratio(Alternative::hotter, second, greedy),
+               miss = ratio(Alternative::hotter, best, greedy);
+  EXPECT_LE((1 - 1e-5) * miss + 1e-5 * hit, 1 + 1e-6);
+  EXPECT_GT(hit, 1e4);
+}
+
+TEST(TokenAudit, TheKnownSeedAndTheMaskAreChecked) {
+  const Sampling sampling{.vocabulary = 1000};
+  TokenRecord record{.top = kTop, .logprob = kTop[0], .rank = 0};
+  EXPECT_EQ(ratio(Alternative::wrong_seed, record, sampling), kNeutral);
+  record.draw = DrawCheck::matches;
+  EXPECT_EQ(ratio(Alternative::wrong_seed, record, sampling), 0);
+  record.draw = DrawCheck::differs;
+  EXPECT_NEAR(ratio(Alternative::wrong_seed, record, sampling), 1e5, 1);
+  EXPECT_EQ(ratio(Alternative::impossible, record, sampling), 0);
+  record.forbidden = true;
+  EXPECT_NEAR(ratio(Alternative::impossible, record, sampling), 1e5, 1);
+}
+
+TEST(TokenAudit, TheOrderOfStepsDecidesWhatIsImpossible) {
+  // At temperature .5 the best token alone holds .83; before it, the top two are needed for .8.
+  const Sampling sampling{.temperature = 0.5, .top_p = 0.8, .vocabulary = 1000};
+  const TokenRecord second{.top = kTop, .logprob = kTop[1], .rank = 1};
+  Conduct filters_first;
+  filters_first.order = {Step::top_k, Step::top_p, Step::min_p, Step::temperature};
+  EXPECT_EQ(ratio(Alternative::impossible, second, sampling, filters_first), 0);
+  EXPECT_GT(ratio(Alternative::impossible, second, sampling), 0);
+}
+
+TEST(TokenAudit, WithoutATemperatureNothingIsSaid) {
+  const Sampling unknown{.temperature = std::nullopt, .vocabulary = 1000};
+  for (const double r : ratios({.top = kTop, .logprob = -20}, unknown, {}, {})) EXPECT_EQ(r, kNeutral);
+}
+
+TEST(TokenAudit, TheExactMassMakesATailTokenWorthMore) {
+  const Sampling sampling{.vocabulary = 50'000};
+  TokenRecord record{.top = kTop, .logprob = std::log(2e-6f)};
+  const double partial = ratio(Alternative::tail_4, record, sampling);
+  record.has_mass = true;
+  record.mass_below = {0.02f, 0.004f, 0.001f};
+  EXPECT_NEAR(partial, 1 / 0.05, 0.1);
+  EXPECT_NEAR(ratio(Alternative::tail_4, record, sampling), 1 / 0.004, 1);
+  EXPECT_GT(ratio(Alternative::uniform, record, sampling), 9);
 }
 
 }  // namespace
