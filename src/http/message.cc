@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/message.h"
 
-#include <llhttp.h>
-
 #include <algorithm>
 #include <array>
 
@@ -45,6 +43,57 @@ bool any_element(std::string_view list, Visit visit) {
 constexpr std::array<std::string_view, 8> kHopByHop = {"connection",       "keep-alive", "proxy-authenticate",
                                                        "proxy-connection", "te",         "transfer-encoding",
                                                        "trailer",          "upgrade"};
+
+struct Phrase {
+  int status;
+  std::string_view text;
+};
+
+// RFC 9110, 15. By status, for a binary search.
+constexpr auto kPhrases = std::to_array<Phrase>({{200, "OK"},
+                                                 {201, "Created"},
+                                                 {202, "Accepted"},
+                                                 {204, "No Content"},
+                                                 {206, "Partial Content"},
+                                                 {301, "Moved Permanently"},
+                                                 {302, "Found"},
+                                                 {303, "See Other"},
+                                                 {304, "Not Modified"},
+                                                 {307, "Temporary Redirect"},
+                                                 {308, "Permanent Redirect"},
+                                                 {400, "Bad Request"},
+                                                 {401, "Unauthorized"},
+                                                 {402, "Payment Required"},
+                                                 {403, "Forbidden"},
+                                                 {404, "Not Found"},
+                                                 {405, "Method Not Allowed"},
+                                                 {406, "Not Acceptable"},
+                                                 {408, "Request Timeout"},
+                                                 {409, "Conflict"},
+                                                 {410, "Gone"},
+                                                 {411, "Length Required"},
+                                                 {412, "Precondition Failed"},
+                                                 {413, "Content Too Large"},
+                                                 {414, "URI Too Long"},
+                                                 {415, "Unsupported Media Type"},
+                                                 {416, "Range Not Satisfiable"},
+                                                 {417, "Expectation Failed"},
+                                                 {421, "Misdirected Request"},
+                                                 {422, "Unprocessable Content"},
+                                                 {424, "Failed Dependency"},
+                                                 {425, "Too Early"},
+                                                 {428, "Precondition Required"},
+                                                 {429, "Too Many Requests"},
+                                                 {431, "Request Header Fields Too Large"},
+                                                 {451, "Unavailable For Legal Reasons"},
+                                                 {500, "Internal Server Error"},
+                                                 {501, "Not Implemented"},
+                                                 {502, "Bad Gateway"},
+                                                 {503, "Service Unavailable"},
+                                                 {504, "Gateway Timeout"},
+                                                 {505, "HTTP Version Not Supported"},
+                                                 {507, "Insufficient Storage"}});
+static_assert(std::ranges::is_sorted(kPhrases, {}, &Phrase::status));
 
 }  // namespace
 
@@ -136,15 +185,8 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 std::string_view reason_phrase(int status) {
-  switch (status) {
-#define TK_PHRASE(number, name, phrase) \
-  case number:                          \
-    return #phrase;
-    HTTP_STATUS_MAP(TK_PHRASE)
-#undef TK_PHRASE
-    default:
-      return {};
-  }
+  const auto found = std::ranges::lower_bound(kPhrases, status, {}, &Phrase::status);
+  return found != kPhrases.end() && found->status == status ? found->text : std::string_view();
 }
 
 HopByHop::HopByHop(const Headers& headers) : headers_(headers), lists_(false) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,13 +47,20 @@ class Headers {
 
   class Iterator {
    public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Field;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = Field;
+
     Iterator(const Headers& headers, std::size_t i) : headers_(&headers), i_(i) {}
     Field operator*() const { return (*headers_)[i_]; }
     Iterator& operator++() {
       ++i_;
       return *this;
     }
-    bool operator==(const Iterator& other) const { return i_ == other.i_; }
+    Iterator operator++(int) { return {*headers_, i_++}; }
+    bool operator==(const Iterator&) const = default;
 
    private:
     const Headers* headers_;

@@ -207,7 +207,9 @@ std::size_t MessageParser::execute(const char* data, std::size_t size) {
         restart();
         head_bytes_ = spent;
       }
-    } else if (error != HPE_OK) {
+    } else if (error == HPE_PAUSED_H2_UPGRADE) {
+      reject(505, "HTTP/2 is not spoken here; HTTP/1.1 is");
+    } else if (error != HPE_OK && state_ != State::failed) {
       reject(400, fmt::format("malformed: {}", llhttp_get_error_reason(&llhttp_)));
     } else if (state_ == State::head && head_bytes_ == limits_.head_bytes) {
       // Still without a field: it is the target that is too long.
