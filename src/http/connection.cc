@@ -170,7 +170,9 @@ Task<void> Connection::serve(std::shared_ptr<Connection> /*self*/) {
         co_await answer();
       }
       if (phase_ != Phase::answering) break;
-      if (answer_ != Answer::whole || gone_) {
+      if (answer_ != Answer::whole) {
+        abort();
+      } else if (gone_) {
         cut();
       } else if (keep_ && !core_->draining) {
         next_request();

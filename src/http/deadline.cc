@@ -38,10 +38,7 @@ struct DeadlineWheel::State : std::enable_shared_from_this<State> {
 
   void link(Deadline& deadline) {
     if (closed) return;
-    if (!std::exchange(sweeping, true)) {
-      swept = tick_of(net.now());
-      spawn(net, sweep(shared_from_this()));
-    }
+    if (!sweeping) swept = tick_of(net.now());
     // The tick after the one it falls in: never early.
     const std::int64_t due =
         deadline.at_ > Instant::max() - 2 * kTick ? INT64_MAX : tick_of(deadline.at_) + 1;
@@ -50,6 +47,8 @@ struct DeadlineWheel::State : std::enable_shared_from_this<State> {
     deadline.looked_at_ = Instant(tick * kTick);
     deadline.link_before(slots[static_cast<std::size_t>(tick) % kSlots]);
     ++linked;
+    // Last: a task may begin within spawn().
+    if (!std::exchange(sweeping, true)) spawn(net, sweep(shared_from_this()));
   }
 
   void unlink(Deadline& deadline) {

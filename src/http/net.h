@@ -114,7 +114,8 @@ class Net {
   virtual std::unique_ptr<Stream> dial(const Endpoint& to) = 0;
 };
 
-/// Runs the task on the net's thread until its own end. An exception that escapes it is logged.
+/// Runs the task on the net's thread, perhaps beginning within this call, until its own end. An exception
+/// that escapes it is logged.
 void spawn(Net& net, Task<void> task);
 
 }  // namespace truekeel::http

@@ -55,13 +55,13 @@ struct ParserCallbacks {
 
   static int name(llhttp_t* llhttp, const char* at, std::size_t size) {
     MessageParser& parser = self(llhttp);
-    if (const int stop = parser.count_field()) return stop;
-    if (parser.state_ == MessageParser::State::head) {
-      parser.headers_.extend_name({at, size});
-      return 0;
-    }
-    return parser.count_text({at, size});
+    if (parser.state_ != MessageParser::State::head) return parser.count_trailer_text(size);
+    if (!std::exchange(parser.field_open_, true)) parser.headers_.open();
+    parser.headers_.extend_name({at, size});
+    return 0;
   }
+
+  static int name_complete(llhttp_t* llhttp) { return self(llhttp).count_field(); }
 
   static int value(llhttp_t* llhttp, const char* at, std::size_t size) {
     MessageParser& parser = self(llhttp);
@@ -69,7 +69,7 @@ struct ParserCallbacks {
       parser.headers_.extend_value({at, size});
       return 0;
     }
-    return parser.count_text({at, size});
+    return parser.count_trailer_text(size);
   }
 
   static int value_complete(llhttp_t* llhttp) {
@@ -124,6 +124,7 @@ struct ParserCallbacks {
       llhttp_settings_init(&made);
       made.on_url = target;
       made.on_header_field = name;
+      made.on_header_field_complete = name_complete;
       made.on_header_value = value;
       made.on_header_value_complete = value_complete;
       made.on_headers_complete = head_complete;
@@ -160,18 +161,17 @@ int MessageParser::reject(int status, std::string_view reason) {
   return kStop;
 }
 
+// Only when a name is complete: a name that breaks off is malformed, wherever the input was cut.
 int MessageParser::count_field() {
-  if (std::exchange(field_open_, true)) return 0;
-  if (state_ == State::head) headers_.open();
   if (state_ != State::head) ++trailer_fields_;
   if (headers_.size() + trailer_fields_ <= limits_.fields) return 0;
   return reject(431, fmt::format("more than {} header fields", limits_.fields));
 }
 
-int MessageParser::count_text(std::string_view piece) {
-  trailer_bytes_ += piece.size();
+int MessageParser::count_trailer_text(std::size_t size) {
+  trailer_bytes_ += size;
   if (trailer_bytes_ <= limits_.head_bytes) return 0;
-  return reject(431, fmt::format("trailers of more than {} bytes", limits_.head_bytes));
+  return reject(400, fmt::format("trailers of more than {} bytes", limits_.head_bytes));
 }
 
 int MessageParser::check_version_and_coding() {

@@ -70,7 +70,7 @@ class MessageParser {
  private:
   friend struct ParserCallbacks;
   int count_field();
-  int count_text(std::string_view piece);
+  int count_trailer_text(std::size_t size);
 
   Headers& headers_;
   std::size_t head_bytes_ = 0;

@@ -137,7 +137,7 @@ const Refusal kRefusals[] = {
     {"TrailersTooMany",
      std::string(kPost) + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + times(7, "X: a\r\n") + "\r\n", 431},
     {"TrailersTooLong",
-     std::string(kPost) + "Transfer-Encoding: chunked\r\n\r\n0\r\nX: " + times(600, "x") + "\r\n\r\n", 431},
+     std::string(kPost) + "Transfer-Encoding: chunked\r\n\r\n0\r\nX: " + times(600, "x") + "\r\n\r\n", 400},
     {"BodyStatedTooLong", std::string(kPost) + "Content-Length: 65\r\n\r\n", 413},
     {"BodyChunkedTooLong",
      std::string(kPost) + "Transfer-Encoding: chunked\r\n\r\n" + times(65, "1\r\nx\r\n"), 413},
