@@ -30,8 +30,10 @@ class ClientTest : public NetTest {
     port_ = listener->port();
     spawn(net(), accept_all(*listener, play));
     run([&]() -> Task<void> {
-      Client client(net("client"), {});
-      co_await body(client);
+      {
+        Client client(net("client"), {});
+        co_await body(client);
+      }
       listener->close();
       co_await until([&] { return playing_ == 0; });
     });

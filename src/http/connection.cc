@@ -13,8 +13,6 @@ namespace {
 constexpr std::size_t kScratchBytes = 64 << 10;
 // Pipelined input held while an answer is under way; with more of it we stop reading.
 constexpr std::size_t kPendingBytes = 64 << 10;
-// Enough for an answer to cross the network and for the client to close.
-constexpr Duration kLinger = std::chrono::seconds(2);
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -212,7 +210,7 @@ Task<void> Connection::refuse(int status, std::string_view message) {
 Task<void> Connection::linger() {
   enter(Phase::lingering);
   stream_->end_write();
-  deadline_.set(core_->net.now() + kLinger);
+  deadline_.set(core_->net.now() + core_->options.linger);
   while (phase_ == Phase::lingering) co_await wake_.wait();
 }
 

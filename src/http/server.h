@@ -84,6 +84,9 @@ struct ServerOptions {
   Duration header = std::chrono::seconds(10);  ///< for a request's head, from its first byte
   Duration body = std::chrono::seconds(300);   ///< for a request's body
   Duration idle = std::chrono::seconds(300);   ///< between requests; also for a client that does not read
+  /// After the last answer, for what the client still sends, which would otherwise destroy that answer on its
+  /// way.
+  Duration linger = std::chrono::seconds(2);
   /// The body of errors that the server itself answers (400, 408, 413, 431, 500, 503, 505).
   std::function<ErrorBody(int status, std::string_view message, std::string_view target)> error_body;
 };

@@ -222,7 +222,7 @@ TEST_P(ServerTest, CutsWhoIsSlowOrSilent) {
 
 TEST_P(ServerTest, ALorisIsCutHoweverItDrips) {
   ServerOptions options;
-  options.header = milliseconds(100);
+  options.header = options.linger = milliseconds(100);
   serve(
       echo,
       [this]() -> Task<void> {
