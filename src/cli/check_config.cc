@@ -51,7 +51,8 @@ void add_check_config(CLI::App& app, Run& run) {
   app.add_flag_callback(
       "--print-default-config",
       [] {
-        std::fputs(fleet::default_config().data(), stdout);
+        const auto text = fleet::default_config();
+        std::fwrite(text.data(), 1, text.size(), stdout);
         throw CLI::Success();
       },
       "print a commented configuration and exit");

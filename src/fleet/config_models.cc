@@ -42,17 +42,17 @@ void read_class(const Place& place, ModelConfig& model, ConfigDraft& draft) {
   made.max_tokens = static_cast<std::uint32_t>(
       section.integer("max_tokens", {kWindowMin, kTokensMax}, Presence::required).value_or(0));
   if (!made.pool.empty()) {
-    draft.references.push_back({*section.child("pool"), draft.config.models.size(), model.classes.size()});
+    draft.references.push_back({section.at("pool"), draft.config.models.size(), model.classes.size()});
   }
   if (!made.name.empty() && std::ranges::count(model.classes, made.name, &ContextClass::name) > 0) {
-    section.child("name")->wrong(fmt::format("the class '{}' is there already", made.name),
-                                 "give every class of a model its own name");
+    section.at("name").wrong(fmt::format("the class '{}' is there already", made.name),
+                             "give every class of a model its own name");
   }
   const std::uint32_t before = model.classes.empty() ? 0 : model.classes.back().max_tokens;
   if (made.max_tokens != 0 && made.max_tokens <= before) {
-    section.child("max_tokens")
-        ->wrong(fmt::format("{} is not above {}, the class before", made.max_tokens, before),
-                "order the classes by window, smallest first");
+    section.at("max_tokens")
+        .wrong(fmt::format("{} is not above {}, the class before", made.max_tokens, before),
+               "order the classes by window, smallest first");
   }
   model.classes.push_back(std::move(made));
 }
@@ -69,8 +69,7 @@ void read_classes(const Place& place, ModelConfig& model, ConfigDraft& draft) {
 void check_room(const Section& section, const ModelConfig& model) {
   if (model.classes.empty() || model.classes.back().max_tokens == 0) return;
   if (model.default_max_output < model.classes.back().max_tokens) return;
-  section.child("default_max_output")
-      .value_or(section.place())
+  section.at("default_max_output")
       .wrong(fmt::format("default_max_output {} leaves no room for a prompt in the largest window, {}",
                          model.default_max_output, model.classes.back().max_tokens),
              "lower default_max_output or raise the largest class");
@@ -81,11 +80,12 @@ void read_model(const Place& place, ConfigDraft& draft) {
   ModelConfig model;
   model.name = section.name("name", kModelName).value_or("");
   if (!model.name.empty() && draft.config.find_model(model.name) != nullptr) {
-    section.child("name")->wrong(fmt::format("the model '{}' is there already", model.name),
-                                 "give every model its own name");
+    section.at("name").wrong(fmt::format("the model '{}' is there already", model.name),
+                             "give every model its own name");
   }
-  const auto tokenizer = section.child("tokenizer", Presence::required);
-  if (tokenizer) read_tokenizer(*tokenizer, model);
+  if (const auto tokenizer = section.child("tokenizer", Presence::required)) {
+    read_tokenizer(*tokenizer, model);
+  }
   if (const auto n = section.integer("default_max_output", {1, kTokensMax})) {
     model.default_max_output = static_cast<std::uint32_t>(*n);
   }
@@ -95,7 +95,7 @@ void read_model(const Place& place, ConfigDraft& draft) {
   }
   check_room(section, model);
   draft.config.models.push_back(std::move(model));
-  draft.tokenizers.push_back(tokenizer);
+  draft.tokenizers.push_back(section.at("tokenizer"));
 }
 
 }  // namespace

@@ -59,8 +59,8 @@ EndpointConfig PoolsReader::read_endpoint(const Place& place, const PoolConfig& 
   EndpointConfig made;
   made.name = section.name("name", kPlainName).value_or("");
   if (!made.name.empty() && !endpoint_names_.insert(made.name).second) {
-    section.child("name")->wrong(fmt::format("the endpoint '{}' is there already", made.name),
-                                 "give every endpoint its own name, over all pools");
+    section.at("name").wrong(fmt::format("the endpoint '{}' is there already", made.name),
+                             "give every endpoint its own name, over all pools");
   }
   read_url(section, pool, made);
   read_engine(section, made);
@@ -140,6 +140,7 @@ void read_pools(const Place& place, ConfigDraft& draft) {
 void resolve_pools(ConfigDraft& draft) {
   auto& pools = draft.config.pools;
   std::vector<std::string_view> names;
+  names.reserve(pools.size());
   for (const auto& pool : pools) names.push_back(pool.name);
   std::vector<bool> used(pools.size());
   for (const auto& reference : draft.references) {

@@ -104,6 +104,7 @@ std::vector<Place> Place::items(std::string_view what) const {
     return {};
   }
   std::vector<Place> places;
+  places.reserve(node->items.size());
   for (const auto& item : node->items) {
     places.push_back({&item, fmt::format("{}[{}]", path, places.size()), problems});
   }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -48,7 +49,9 @@ struct Place {
   std::string path;
   Problems* problems;
 
-  void wrong(std::string message, std::string fix) const { problems->add(*node, path, message, fix); }
+  void wrong(std::string message, std::string fix) const {
+    problems->add(*node, path, std::move(message), std::move(fix));
+  }
 
   /// The elements of a sequence, 1 to kListMax; says so otherwise.
   [[nodiscard]] std::vector<Place> items(std::string_view what) const;
@@ -88,7 +91,8 @@ class Section {
   /// Seconds, fractions allowed.
   [[nodiscard]] std::optional<Duration> seconds(std::string_view key, Range<double> range) const;
 
-  [[nodiscard]] const Place& place() const { return place_; }
+  /// Where a complaint about `key` belongs: its value, or the whole section when it is absent.
+  [[nodiscard]] Place at(std::string_view key) const { return child(key).value_or(place_); }
 
  private:
   Place place_;

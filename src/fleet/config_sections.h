@@ -24,8 +24,8 @@ struct ConfigDraft {
   Problems problems;
   Config config;
   std::vector<PoolReference> references;
-  std::vector<std::optional<Place>> tokenizers;  ///< beside Config::models
-  std::vector<Place> pools;                      ///< beside Config::pools
+  std::vector<Place> tokenizers;  ///< beside Config::models
+  std::vector<Place> pools;       ///< beside Config::pools
 };
 
 void read_models(const Place& place, ConfigDraft& draft);

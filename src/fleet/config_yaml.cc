@@ -56,8 +56,7 @@ void read_health(const Place& place, HealthSettings& health) {
   health.max_ejected_fraction =
       section.number("max_ejected_fraction", {0, 1}).value_or(health.max_ejected_fraction);
   if (health.ejection_max < health.ejection) {
-    section.child("ejection_max_s")
-        .value_or(place)
+    section.at("ejection_max_s")
         .wrong("ejection_max_s is shorter than ejection_s", "make it at least as long");
   }
 }
@@ -83,14 +82,14 @@ void check_tokenizers(const ConfigDraft& draft) {
       return std::ranges::any_of(config.pools[item.pool_index].endpoints, has_tokenize);
     });
     if (!served) {
-      draft.tokenizers[i]->wrong("no endpoint of this model can count: engine openai has no /tokenize",
-                                 "write gguf:PATH or bound");
+      draft.tokenizers[i].wrong("no endpoint of this model can count: engine openai has no /tokenize",
+                                "write gguf:PATH or bound");
     }
   }
 }
 
 void check_addresses(const Section& top, const Config& config) {
-  const Place place = top.child("admin").value_or(top.place());
+  const Place place = top.at("admin");
   if (!is_loopback(config.admin.host)) {
     place.wrong("the admin port asks for no password, so it must be on loopback", "write 127.0.0.1:9090");
   }

@@ -33,6 +33,7 @@ Refusal nobody_ready(const ContextPlan& plan, std::uint32_t class_index) {
 
 Refusal unknown_model(const Config& config, std::string_view name) {
   std::vector<std::string_view> served;
+  served.reserve(config.models.size());
   for (const auto& model : config.models) served.push_back(model.name);
   return {RefusalKind::model_not_found, 404,
           fmt::format("the model '{}' is not served here; served are: {}", name, fmt::join(served, ", "))};

@@ -22,7 +22,7 @@ void BM_Route(benchmark::State& state) {
   for (EndpointId id = 0; id < fleet.size(); ++id) fleet.on_probe(id, ProbeResult::token, now);
   const auto plan = plan_context(config->models[0], {10, 500}, std::nullopt);
   std::uint64_t key = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     benchmark::DoNotOptimize(fleet.route(plan, {++key, AffinitySource::prefix}, now));
   }
 }
@@ -32,7 +32,7 @@ void BM_BoundsAndKey(benchmark::State& state) {
   const std::string prompt(static_cast<std::size_t>(state.range(0)), 'x');
   const AffinitySecret secret("bench");
   const auto model = test_config().models[0];
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     PromptShape shape;
     shape.add_message();
     shape.add_text(prompt);

@@ -36,7 +36,7 @@ class FleetTest : public testing::Test {
     return decision ? decision->order.front().config->name : "refused";
   }
 
-  EndpointId id(std::string_view name) const { return *fleet_.find(name); }
+  EndpointId id(std::string_view name) const { return fleet_.find(name).value(); }
 
   /// Requests of many clients that end so; how a server gets ejected.
   void fail(std::string_view name, int count, Outcome outcome = Outcome::server_error) {
@@ -131,6 +131,7 @@ TEST_F(FleetTest, DrainAndUnstickAreSeenAtOnce) {
 
   int moved = 0;
   std::vector<std::string> before;
+  before.reserve(300);
   for (std::uint64_t key = 0; key < 300; ++key) before.push_back(first(5, key));
   EXPECT_EQ(fleet_.unstick("short"), 1u);
   EXPECT_EQ(fleet_.unstick("nowhere"), std::nullopt);

@@ -44,7 +44,7 @@ struct ToyTokenizer {
   }
 };
 
-std::string trimmed(std::string text) {
+std::string trimmed(const std::string& text) {
   const auto first = text.find_first_not_of(" \n");
   if (first == std::string::npos) return "";
   return text.substr(first, text.find_last_not_of(" \n") - first + 1);
