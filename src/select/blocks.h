@@ -53,4 +53,10 @@ using TailBuffer = std::span<std::byte, kBlock * sizeof(float)>;
 /// The blocks of a row, which is borrowed with the buffer.
 [[nodiscard]] Blocks blocks_of(const Row& row, TailBuffer tail);
 
+/// The blocks of a row that lies padded already. Requires: values holds whole blocks.
+[[nodiscard]] inline Blocks padded_blocks(std::span<const float> values, std::uint32_t size) {
+  const auto* data = reinterpret_cast<const std::byte*>(values.data());
+  return {data, data + static_cast<std::size_t>(size / kBlock) * kBlock * sizeof(float), size, DType::f32};
+}
+
 }  // namespace truekeel::select

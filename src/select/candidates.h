@@ -39,6 +39,8 @@ struct Cut {
     return ordinal > threshold || (ties && ordinal == threshold && id <= last_tie);
   }
   [[nodiscard]] static Cut at_least(Ordinal least) { return {least - 1, 0, false}; }
+  /// All that is not forbidden.
+  [[nodiscard]] static Cut everything() { return {kForbiddenOrdinal, 0, false}; }
 };
 
 /// Drops what the cut does not keep.

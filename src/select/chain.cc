@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select/chain.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace truekeel::select {
@@ -28,13 +27,12 @@ Result<Chain> Chain::make(std::span<const Op> ops) {
   bool edits_over = false;
   for (const Op op : ops) {
     if (static_cast<std::size_t>(op) >= kOps)
-      return fail(ErrorCode::invalid_argument, fmt::format("{} is no operation", static_cast<int>(op)));
+      return fail(ErrorCode::invalid_argument, std::to_string(static_cast<int>(op)) + " is no operation");
     if (chain.has(op))
-      return fail(ErrorCode::invalid_argument, fmt::format("{} stands twice in the chain", name_of(op)));
+      return fail(ErrorCode::invalid_argument, std::string(name_of(op)) + " stands twice in the chain");
     if (changes_logits(op) && edits_over)
-      return fail(
-          ErrorCode::invalid_argument,
-          fmt::format("{} changes logits and must stand before temperature and filters", name_of(op)));
+      return fail(ErrorCode::invalid_argument,
+                  std::string(name_of(op)) + " changes logits and must stand before temperature and filters");
     edits_over |= !changes_logits(op);
     chain.ops_[chain.size_++] = op;
   }
@@ -53,7 +51,7 @@ Result<Chain> Chain::parse(std::string_view text) {
     const auto op = op_of(name);
     if (!op)
       return fail(ErrorCode::invalid_argument,
-                  fmt::format("unknown operation '{}'; known: {}", name, fmt::join(kNames, ", ")));
+                  "unknown operation '" + std::string(name) + "'; known: " + Chain().to_string());
     if (count == ops.size())
       return fail(ErrorCode::invalid_argument, "an operation stands twice in the chain");
     ops[count++] = *op;

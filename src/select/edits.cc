@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "select/edits.cc"
 #include <hwy/foreach_target.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/assert.h"
@@ -23,18 +24,23 @@ void widen(const Blocks& blocks, float* out) {
   });
 }
 
-/// Writes -inf where the bit is 0. Requires: values may be written up to the next multiple of 64.
-void forbid(const std::uint64_t* allowed, std::uint32_t words, float* values) {
+/// Writes -inf where the bit of first_id + i is 0. Requires: values may be written up to a multiple of 64.
+void forbid(std::span<const std::uint64_t> allowed, std::uint32_t first_id, std::uint32_t size,
+            float* values) {
   static_assert(std::endian::native == std::endian::little);
   const Floats d;
-  for (std::uint32_t word = 0; word < words; ++word) {
-    if (allowed[word] == ~0ull) continue;
+  const std::uint32_t shift = first_id % 64;
+  for (std::uint32_t begin = 0; begin < size; begin += 64) {
+    const std::size_t word = (first_id + begin) / 64;
+    std::uint64_t bits = allowed[word] >> shift;
+    if (shift != 0 && word + 1 < allowed.size()) bits |= allowed[word + 1] << (64 - shift);
+    if (bits == ~0ull) continue;
     for (std::uint32_t i = 0; i < 64; i += lanes()) {
-      std::uint8_t bits[8];
-      const std::uint64_t shifted = allowed[word] >> i;
-      std::memcpy(bits, &shifted, sizeof bits);
-      float* const at = values + static_cast<std::size_t>(word) * 64 + i;
-      const auto kept = hn::LoadMaskBits(d, bits);
+      std::uint8_t lane_bits[8];
+      const std::uint64_t shifted = bits >> i;
+      std::memcpy(lane_bits, &shifted, sizeof lane_bits);
+      float* const at = values + begin + i;
+      const auto kept = hn::LoadMaskBits(d, lane_bits);
       hn::StoreU(hn::IfThenElse(kept, hn::LoadU(d, at), hn::Set(d, value_of(kForbidden))), d, at);
     }
   }
@@ -50,30 +56,38 @@ namespace {
 HWY_EXPORT(widen);
 HWY_EXPORT(forbid);
 
-void penalise(const Params& params, std::span<float> values) {
-  for (const TokenCount& entry : params.counts) {
-    float x = values[entry.id];
+/// The part of a list with ascending ids that lies in [first_id, first_id + size).
+template <class Entry>
+std::span<const Entry> part_of(std::span<const Entry> entries, std::uint32_t first_id, std::uint32_t size) {
+  const auto begin = std::ranges::lower_bound(entries, first_id, {}, &Entry::id);
+  const auto end = std::ranges::lower_bound(begin, entries.end(), first_id + size, {}, &Entry::id);
+  return {begin, end};
+}
+
+void penalise(const Params& params, std::uint32_t first_id, std::uint32_t size, std::span<float> values) {
+  for (const TokenCount& entry : part_of(params.counts, first_id, size)) {
+    float x = values[entry.id - first_id];
     if (entry.repeated) x = x > 0 ? x / params.repetition : x * params.repetition;
     const float present = entry.counted > 0 ? params.presence : 0;
-    values[entry.id] = x - (static_cast<float>(entry.counted) * params.frequency + present);
+    values[entry.id - first_id] = x - (static_cast<float>(entry.counted) * params.frequency + present);
   }
 }
 
 }  // namespace
 
-Blocks apply_edits(const Blocks& blocks, const Params& params, std::span<float> edited) {
-  const std::size_t padded = static_cast<std::size_t>(blocks.count()) * kBlock;
-  TK_ASSERT(edited.size() >= padded);
+Blocks apply_edits(const Blocks& blocks, const Params& params, std::uint32_t first_id,
+                   std::span<float> edited) {
+  TK_ASSERT(edited.size() >= static_cast<std::size_t>(blocks.count()) * kBlock);
   HWY_DYNAMIC_DISPATCH(widen)(blocks, edited.data());
   for (const Op op : params.chain.ops()) {
     if (op == Op::bias)
-      for (const TokenBias& entry : params.bias) edited[entry.id] += entry.bias;
-    if (op == Op::penalties) penalise(params, edited);
+      for (const TokenBias& entry : part_of(params.bias, first_id, blocks.size))
+        edited[entry.id - first_id] += entry.bias;
+    if (op == Op::penalties) penalise(params, first_id, blocks.size, edited);
     if (op == Op::mask && !params.allowed.empty())
-      HWY_DYNAMIC_DISPATCH(forbid)(params.allowed.data(), (blocks.size + 63) / 64, edited.data());
+      HWY_DYNAMIC_DISPATCH(forbid)(params.allowed, first_id, blocks.size, edited.data());
   }
-  const auto* data = reinterpret_cast<const std::byte*>(edited.data());
-  return {data, data + (padded - kBlock) * sizeof(float), blocks.size, DType::f32};
+  return padded_blocks(edited, blocks.size);
 }
 
 }  // namespace truekeel::select

@@ -11,7 +11,9 @@
 namespace truekeel::select {
 
 /// The row widened to fp32, with the chain's edits applied in its order, in `edited`.
+/// first_id is the id of the row's first element, for rows that are part of a vocabulary.
 /// Requires: params are checked; edited holds whole blocks. Cost: one copy; one more pass for a mask.
-[[nodiscard]] Blocks apply_edits(const Blocks& blocks, const Params& params, std::span<float> edited);
+[[nodiscard]] Blocks apply_edits(const Blocks& blocks, const Params& params, std::uint32_t first_id,
+                                 std::span<float> edited);
 
 }  // namespace truekeel::select

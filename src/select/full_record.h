@@ -2,6 +2,7 @@
 // The full record of a token: where it stands in the raw distribution. Thread safety: one call at a time.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -15,5 +16,15 @@ namespace truekeel::select {
 /// exponential a token unless mass is known, and the tokens above 1e-5.
 [[nodiscard]] FullRecord full_record(const Blocks& raw, Ordinal top, std::optional<std::uint64_t> mass,
                                      std::uint32_t id, Buffers& buffers);
+
+using TailSums = std::array<std::uint64_t, kTailCuts.size()>;
+
+/// The mass of the row's tokens at and above each cut of a distribution with this total mass. The few above
+/// are summed, not the many below. Overwrites buffers.list and scratch.
+[[nodiscard]] TailSums sums_above_cuts(const Blocks& raw, Scale scale, std::uint64_t total, Buffers& buffers);
+
+/// The record of a token with this logit in a row with this top.
+[[nodiscard]] FullRecord make_full_record(Ordinal top, std::uint32_t top_id, float logit, std::uint64_t total,
+                                          const TailSums& above);
 
 }  // namespace truekeel::select

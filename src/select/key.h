@@ -13,6 +13,7 @@ namespace truekeel::select {
 
 using Key = std::uint32_t;
 
+/// In the order in which they get coarser.
 enum class DType : std::uint8_t { f32, f16, bf16 };
 
 inline constexpr std::uint32_t kSignBit = 0x80000000, kInfinityBits = 0x7f800000;

@@ -92,5 +92,15 @@ std::uint64_t weights_of(std::span<const Ordinal> ordinals, Scale scale, std::sp
                                           weights.data());
 }
 
+Ordinal ordinal_with_weight(std::uint64_t least, Scale scale) {
+  TK_ASSERT(least >= 1 && least <= kWeightMax);
+  std::int64_t low = kForbiddenOrdinal, high = ordinal_of(scale.max);  // high has enough, low has not
+  while (low + 1 < high) {
+    const auto middle = static_cast<Ordinal>(low + (high - low) / 2);
+    (weight_of(value_of_ordinal(middle), scale) >= least ? high : low) = middle;
+  }
+  return static_cast<Ordinal>(high);
+}
+
 }  // namespace truekeel::select
 #endif

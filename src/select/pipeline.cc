@@ -4,20 +4,11 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "select/draw.h"
 #include "select/mass.h"
 #include "select/topk.h"
 
 namespace truekeel::select {
-
-Ordinal ordinal_with_weight(std::uint64_t least, Scale scale) {
-  TK_ASSERT(least >= 1 && least <= kWeightMax);
-  std::int64_t low = kForbiddenOrdinal, high = ordinal_of(scale.max);  // high has enough, low has not
-  while (low + 1 < high) {
-    const auto middle = static_cast<Ordinal>(low + (high - low) / 2);
-    (weight_of(value_of_ordinal(middle), scale) >= least ? high : low) = middle;
-  }
-  return static_cast<Ordinal>(high);
-}
 
 Pipeline::Pipeline(const Blocks& blocks, const Survey& survey, Buffers& buffers)
     : blocks_(blocks),
@@ -56,9 +47,8 @@ void Pipeline::top_p(double share) {
   if (form_ == Form::prefix) make_list(prefix_.cut.threshold);
   if (form_ == Form::list) return top_p_of(buffers_.list, scale_, share, buffers_.scratch);
   const std::uint64_t mass = whole_mass();
-  prefix_ =
-      select::top_p(blocks_, buffers_.groups, scale_, mass, std::max<std::uint64_t>(1, share_of(share, mass)),
-                    buffers_.block_mass, buffers_.scratch, buffers_.list);
+  prefix_ = select::top_p(blocks_, buffers_.groups, scale_, mass, needed_of(share, mass), buffers_.block_mass,
+                          buffers_.scratch, buffers_.list);
   prefix_temperature_ = temperature_;
   form_ = Form::prefix;
 }
@@ -79,7 +69,7 @@ std::uint64_t Pipeline::whole_mass() {
 
 /// Turns a whole row or a prefix into the list of its elements of at least this.
 void Pipeline::make_list(Ordinal least) {
-  const Cut cut = form_ == Form::prefix ? prefix_.cut : Cut::at_least(kForbiddenOrdinal + 1);
+  const Cut cut = form_ == Form::prefix ? prefix_.cut : Cut::everything();
   buffers_.list.count = 0;
   collect(blocks_, buffers_.groups, std::max({least, cut.threshold, kForbiddenOrdinal + 1}), kInfinityOrdinal,
           buffers_.list);
@@ -98,47 +88,21 @@ Choice Pipeline::draw(std::uint64_t bits) {
       const std::uint32_t count = survey_.all_allowed
                                       ? blocks_.size
                                       : count_at_least(blocks_, buffers_.groups, kForbiddenOrdinal + 1);
-      return draw_from_blocks(bits, whole_mass(), count, Cut::at_least(kForbiddenOrdinal + 1));
+      return draw_from_blocks(bits, whole_mass(), count, Cut::everything());
     }
   }
-  return draw_from_list(bits);
-}
-
-Choice Pipeline::draw_from_list(std::uint64_t bits) {
-  const Candidates& list = buffers_.list;
-  const auto weights = buffers_.scratch.weights.first(list.count);
-  Choice choice;
-  choice.kept_count = list.count;
-  choice.kept_weight = weights_of(list.all(), scale_, weights);
-  const std::uint64_t point = scale_bits(bits, choice.kept_weight);
-  std::uint32_t at = 0;
-  while (choice.begin + weights[at] <= point) choice.begin += weights[at++];
-  choice.end = choice.begin + weights[at];
-  choice.id = list.ids[at];
-  choice.rank = count_kept(list, {list.ordinals[at], choice.id, true}) - 1;
-  choice.key_margin = margin(list.ordinals[at]);
-  return choice;
+  return draw_from_list(buffers_.list, survey_.top, scale_, bits, buffers_.scratch.weights);
 }
 
 Choice Pipeline::draw_from_blocks(std::uint64_t bits, std::uint64_t mass, std::uint32_t count, Cut cut) {
-  Choice choice{.kept_count = count, .kept_weight = mass};
-  const std::uint64_t point = scale_bits(bits, mass);
-  std::uint32_t block = 0;
-  while (choice.begin + buffers_.block_mass[block] <= point) choice.begin += buffers_.block_mass[block++];
-  BlockWeights weights;
-  weights_of_block(blocks_, block, scale_, weights);
-  const Row row = blocks_.row();
-  std::uint32_t id = block * kBlock;
-  for (;; ++id) {
-    if (!cut.keeps(ordinal_of(row[id]), id)) continue;
-    choice.end = choice.begin + weights[id % kBlock];
-    if (choice.end > point) break;
-    choice.begin = choice.end;
-  }
-  choice.id = id;
-  choice.rank = rank_of(blocks_, buffers_.groups, ordinal_of(row[id]), id);
-  choice.key_margin = margin(ordinal_of(row[id]));
-  return choice;
+  const Hit hit = find_point(blocks_, scale_, cut, buffers_.block_mass, scale_bits(bits, mass));
+  return {.id = hit.id,
+          .rank = rank_of(blocks_, buffers_.groups, hit.ordinal, hit.id),
+          .key_margin = key_distance(survey_.top, hit.ordinal),
+          .kept_count = count,
+          .kept_weight = mass,
+          .begin = hit.begin,
+          .end = hit.end};
 }
 
 Choice Pipeline::greedy() const {
@@ -146,10 +110,6 @@ Choice Pipeline::greedy() const {
           .kept_count = 1,
           .kept_weight = kWeightMax,
           .end = kWeightMax};
-}
-
-std::uint32_t Pipeline::margin(Ordinal ordinal) const {
-  return key_of_ordinal(survey_.top) - key_of_ordinal(ordinal);
 }
 
 }  // namespace truekeel::select

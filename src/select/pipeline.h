@@ -39,9 +39,7 @@ class Pipeline {
 
   [[nodiscard]] std::uint64_t whole_mass();
   void make_list(Ordinal least);
-  [[nodiscard]] Choice draw_from_list(std::uint64_t bits);
   [[nodiscard]] Choice draw_from_blocks(std::uint64_t bits, std::uint64_t mass, std::uint32_t count, Cut cut);
-  [[nodiscard]] std::uint32_t margin(Ordinal ordinal) const;
 
   const Blocks blocks_;
   const Survey survey_;
@@ -53,8 +51,5 @@ class Pipeline {
   float prefix_temperature_ = 1;
   std::optional<std::uint64_t> mass_at_one_;
 };
-
-/// The least ordinal whose weight is at least this. Requires: 1 <= least <= kWeightMax.
-[[nodiscard]] Ordinal ordinal_with_weight(std::uint64_t least, Scale scale);
 
 }  // namespace truekeel::select

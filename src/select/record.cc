@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select/record.h"
 
-#include <fmt/format.h>
+#include <string>
+#include <utility>
 
 namespace truekeel::select {
 namespace {
@@ -38,8 +39,12 @@ const char* describe(Fault fault) {
       return "stride, parameters, draws or results do not fit the rows";
     case Fault::workspace_too_small:
       return "the workspace was made for a smaller vocabulary";
-    case Fault::shards_disagree:
-      return "the shards state different dtypes, parameters or draws";
+    case Fault::shard_dtypes_differ:
+      return "these shards hold another dtype than shard 0";
+    case Fault::shard_requests_differ:
+      return "these shards were given another request, draw or vocabulary than shard 0";
+    case Fault::shard_ranges_differ:
+      return "the shards do not cover the vocabulary one after the other";
     case Fault::transport_failed:
       return "the transport between the shards failed";
   }
@@ -49,9 +54,12 @@ const char* describe(Fault fault) {
 }  // namespace
 
 Error Failure::to_error() const {
-  const char* of = fault == Fault::shards_disagree ? "shard" : "token";
-  auto text = id == kNoId ? fmt::format("row {}: {}", row, describe(fault))
-                          : fmt::format("row {}, {} {}: {}", row, of, id, describe(fault));
+  std::string text = "row " + std::to_string(row);
+  if (id != kNoId) text += ", token " + std::to_string(id);
+  for (std::uint32_t shard = 0, named = 0; shard < 64; ++shard)
+    if ((shards >> shard & 1) != 0) text += (named++ == 0 ? ", shards " : ", ") + std::to_string(shard);
+  text += ": ";
+  text += describe(fault);
   return {fault == Fault::transport_failed ? ErrorCode::unavailable : ErrorCode::invalid_argument,
           std::move(text)};
 }

@@ -59,8 +59,9 @@ enum class Fault : std::uint8_t {
   bad_vocabulary,     ///< no token, or more than kVocabularyMax
   bad_batch,          ///< stride below vocabulary, or spans that do not fit the rows
   workspace_too_small,
-  shards_disagree,  ///< shards of one row state different dtypes, parameters or draws; id: the first such
-                    ///< shard
+  shard_dtypes_differ,    ///< shards: those unlike shard 0
+  shard_requests_differ,  ///< parameters, draw or vocabulary; shards: those unlike shard 0
+  shard_ranges_differ,    ///< they do not cover the vocabulary in the order of ranks; shards: where it breaks
   transport_failed,
 };
 
@@ -70,6 +71,7 @@ struct Failure {
   Fault fault{};
   std::uint32_t row = 0;
   std::uint32_t id = kNoId;
+  std::uint64_t shards = 0;  ///< bit s for shard s; the last bit for 63 and all after it
 
   bool operator==(const Failure&) const = default;
 

@@ -48,7 +48,7 @@ Outcome select_in(Buffers& buffers, const Row& row, const Params& params, Draw d
   auto raw_survey = survey(raw, buffers.groups);
   if (!raw_survey) return std::unexpected(raw_survey.error());
   const bool edited = edits_logits(params);
-  const Blocks blocks = edited ? apply_edits(raw, params, buffers.edited) : raw;
+  const Blocks blocks = edited ? apply_edits(raw, params, 0, buffers.edited) : raw;
   const auto own_survey = edited ? survey(blocks, buffers.groups) : raw_survey;
   if (!own_survey) return std::unexpected(own_survey.error());
   if (own_survey->top == kForbiddenOrdinal) return std::unexpected(Failure{Fault::all_forbidden});

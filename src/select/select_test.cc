@@ -9,14 +9,6 @@
 namespace truekeel::select {
 namespace {
 
-std::string to_string(const Outcome& outcome) {
-  if (!outcome) return outcome.error().to_error().message;
-  const Choice& c = *outcome;
-  return "id " + std::to_string(c.id) + " rank " + std::to_string(c.rank) + " margin " +
-         std::to_string(c.key_margin) + " kept " + std::to_string(c.kept_count) + " weight " +
-         std::to_string(c.kept_weight) + " [" + std::to_string(c.begin) + ", " + std::to_string(c.end) + ")";
-}
-
 /// One random case: the fast path against the reference, records included.
 void compare_one(std::uint64_t seed, std::uint32_t size, const char* target) {
   PhiloxStream random(seed);

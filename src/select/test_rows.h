@@ -126,6 +126,14 @@ inline std::string describe(const Params& params) {
          std::to_string(params.bias.size()) + " mask " + std::to_string(params.allowed.size());
 }
 
+inline std::string to_string(const Outcome& outcome) {
+  if (!outcome) return outcome.error().to_error().message;
+  const Choice& c = *outcome;
+  return "id " + std::to_string(c.id) + " rank " + std::to_string(c.rank) + " margin " +
+         std::to_string(c.key_margin) + " kept " + std::to_string(c.kept_count) + " weight " +
+         std::to_string(c.kept_weight) + " [" + std::to_string(c.begin) + ", " + std::to_string(c.end) + ")";
+}
+
 /// Calls f(name) once for each SIMD target that this machine has and the library was built for.
 template <class F>
 void with_each_target(F&& f) {

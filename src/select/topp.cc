@@ -72,9 +72,17 @@ Bracket guess(const Blocks& blocks, Scale scale, std::uint64_t slack, Scratch sc
 
 }  // namespace
 
+std::uint64_t needed_of(double share, std::uint64_t mass) {
+  return std::max<std::uint64_t>(1, share_of(share, mass));
+}
+
+void keep_mass(Candidates& list, Scale scale, std::uint64_t needed, Scratch scratch) {
+  retain(list, cut_by_mass(list, scale, needed, scratch));
+}
+
 void top_p_of(Candidates& list, Scale scale, double share, Scratch scratch) {
-  const std::uint64_t total = weights_of(list.all(), scale, scratch.weights.first(list.count));
-  retain(list, cut_by_mass(list, scale, std::max<std::uint64_t>(1, share_of(share, total)), scratch));
+  const std::uint64_t mass = weights_of(list.all(), scale, scratch.weights.first(list.count));
+  keep_mass(list, scale, needed_of(share, mass), scratch);
 }
 
 Prefix top_p(const Blocks& blocks, std::span<const Ordinal> groups, Scale scale, std::uint64_t total,

@@ -20,6 +20,13 @@ struct Scratch {
 /// Keeps the shortest prefix of the list whose weights reach this share of its mass; at least one element.
 void top_p_of(Candidates& list, Scale scale, double share, Scratch scratch);
 
+/// Keeps the shortest prefix of the list whose weights reach `needed`.
+/// Requires: scratch.weights holds those of the list; 1 <= needed <= their sum.
+void keep_mass(Candidates& list, Scale scale, std::uint64_t needed, Scratch scratch);
+
+/// The mass that top-p needs: this share of it, and at least one unit.
+[[nodiscard]] std::uint64_t needed_of(double share, std::uint64_t mass);
+
 /// A prefix of a row too long for a list: where it ends, and its mass block by block.
 struct Prefix {
   Cut cut;
