@@ -67,7 +67,7 @@ std::span<const Entry> part_of(std::span<const Entry> entries, std::uint32_t fir
 void penalise(const Params& params, std::uint32_t first_id, std::uint32_t size, std::span<float> values) {
   for (const TokenCount& entry : part_of(params.counts, first_id, size)) {
     float x = values[entry.id - first_id];
-    if (entry.repeated) x = x > 0 ? x / params.repetition : x * params.repetition;
+    if (entry.repeated != 0) x = x > 0 ? x / params.repetition : x * params.repetition;
     const float present = entry.counted > 0 ? params.presence : 0;
     values[entry.id - first_id] = x - (static_cast<float>(entry.counted) * params.frequency + present);
   }

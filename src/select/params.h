@@ -15,7 +15,7 @@ namespace truekeel::select {
 struct TokenCount {
   std::uint32_t id = 0;
   std::uint32_t counted = 0;
-  bool repeated = true;
+  std::uint32_t repeated = 1;  ///< 0 or 1
 };
 
 struct TokenBias {

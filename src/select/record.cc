@@ -5,9 +5,7 @@
 #include <utility>
 
 namespace truekeel::select {
-namespace {
-
-const char* describe(Fault fault) {
+const char* text_of(Fault fault) {
   switch (fault) {
     case Fault::nan_logit:
       return "the logit is NaN";
@@ -51,15 +49,13 @@ const char* describe(Fault fault) {
   return "unknown fault";
 }
 
-}  // namespace
-
 Error Failure::to_error() const {
   std::string text = "row " + std::to_string(row);
   if (id != kNoId) text += ", token " + std::to_string(id);
   for (std::uint32_t shard = 0, named = 0; shard < 64; ++shard)
     if ((shards >> shard & 1) != 0) text += (named++ == 0 ? ", shards " : ", ") + std::to_string(shard);
   text += ": ";
-  text += describe(fault);
+  text += text_of(fault);
   return {fault == Fault::transport_failed ? ErrorCode::unavailable : ErrorCode::invalid_argument,
           std::move(text)};
 }

@@ -65,6 +65,8 @@ enum class Fault : std::uint8_t {
   transport_failed,
 };
 
+[[nodiscard]] const char* text_of(Fault fault);
+
 struct Failure {
   static constexpr std::uint32_t kNoId = std::numeric_limits<std::uint32_t>::max();
 

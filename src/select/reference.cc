@@ -28,7 +28,7 @@ void edit(Op op, const Params& params, Values& values) {
   if (op == Op::penalties) {
     for (const TokenCount& entry : params.counts) {
       float& x = values[entry.id];
-      if (entry.repeated) x = x > 0 ? x / params.repetition : x * params.repetition;
+      if (entry.repeated != 0) x = x > 0 ? x / params.repetition : x * params.repetition;
       x -= static_cast<float>(entry.counted) * params.frequency +
            static_cast<float>(entry.counted > 0) * params.presence;
     }

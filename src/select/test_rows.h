@@ -104,7 +104,8 @@ inline OwnedParams make_params(PhiloxStream& random, std::uint32_t size) {
   if (random.below(3) == 0) {
     params.repetition = 1.3f, params.frequency = 0.25f, params.presence = -0.5f;
     for (std::uint32_t id = 0; id < size; id += 1 + static_cast<std::uint32_t>(random.below(50)))
-      owned.counts.push_back({id, static_cast<std::uint32_t>(random.below(4)), random.below(2) == 0});
+      owned.counts.push_back(
+          {id, static_cast<std::uint32_t>(random.below(4)), static_cast<std::uint32_t>(random.below(2))});
   }
   if (random.below(4) == 0)
     for (std::uint32_t id = 0; id < size; id += 1 + static_cast<std::uint32_t>(random.below(200)))
