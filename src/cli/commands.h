@@ -16,4 +16,6 @@ using Run = std::function<int()>;
 /// `check-config`, and the option `--print-default-config` of the program itself.
 void add_check_config(CLI::App& app, Run& run);
 
+void add_serve(CLI::App& app, Run& run);
+
 }  // namespace truekeel::cli

@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   CLI::App app("Truekeel keeps LLM serving true.", "truekeel");
   app.require_subcommand(1);
   Run run;
+  add_serve(app, run);
   add_check_config(app, run);
   try {
     app.parse(argc, argv);

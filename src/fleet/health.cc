@@ -43,6 +43,30 @@ bool is_failure(Outcome outcome) {
   return false;
 }
 
+const char* to_string(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::success:
+      return "success";
+    case Outcome::connect_failure:
+      return "connect_failure";
+    case Outcome::reset:
+      return "reset";
+    case Outcome::timeout:
+      return "timeout";
+    case Outcome::server_error:
+      return "server_error";
+    case Outcome::garbled:
+      return "garbled";
+    case Outcome::client_fault:
+      return "client_fault";
+    case Outcome::overloaded:
+      return "overloaded";
+    case Outcome::client_left:
+      return "client_left";
+  }
+  return "";
+}
+
 const char* to_string(HealthState state) {
   switch (state) {
     case HealthState::starting:

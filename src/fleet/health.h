@@ -46,6 +46,8 @@ enum class Outcome {
 /// True for what is the endpoint's doing, false for what is fine or a client's.
 [[nodiscard]] bool is_failure(Outcome outcome);
 
+[[nodiscard]] const char* to_string(Outcome outcome);
+
 /// What the status line alone says.
 [[nodiscard]] Outcome outcome_of_status(int status);
 

@@ -56,6 +56,7 @@ struct JsonMember {
 
 /// Appends `"text"` with escapes. Bytes that are not UTF-8 become U+FFFD.
 void append_quoted(std::string& out, std::string_view text);
+[[nodiscard]] std::string quoted(std::string_view text);
 
 /// The text that a JSON string stands for, given what is between its quotes. Half a surrogate pair becomes
 /// U+FFFD: clients that cut text in the middle of a pair do send it.

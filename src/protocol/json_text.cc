@@ -157,6 +157,12 @@ void append_quoted(std::string& out, std::string_view text) {
   out += '"';
 }
 
+std::string quoted(std::string_view text) {
+  std::string out;
+  append_quoted(out, text);
+  return out;
+}
+
 Result<std::string> json_unescape(std::string_view escaped) {
   std::string out;
   out.reserve(escaped.size());

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// truekeel serve: the gateway as a process.
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "fleet/config.h"
+#include "gateway/gateway.h"
+
+namespace truekeel::cli {
+namespace {
+
+struct Arguments {
+  std::string config;
+  unsigned threads = 2;
+  std::string log_level = "info";
+  std::string log_format = "text";
+};
+
+int exit_code_of(const Error& error) { return error.code == ErrorCode::unavailable ? kEnvironment : kUsage; }
+
+/// SIGINT and SIGTERM arrive at next_signal() alone; call before threads start.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int next_signal(const sigset_t& signals) {
+  int number = 0;
+  sigwait(&signals, &number);
+  return number;
+}
+
+std::string address(const std::string& host, std::uint16_t port) {
+  const bool v6 = host.find(':') != std::string::npos;
+  return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
+/// Prints when every context class has a ready endpoint, once.
+void announce_readiness(gateway::Gateway& gateway, const std::string& url, const std::atomic<bool>& ending) {
+  while (!ending && !gateway.ready()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  if (ending) return;
+  fmt::print("truekeel gateway ready at {}\n", url);
+  std::fflush(stdout);
+}
+
+std::string affinity_secret(const fleet::Config& config) {
+  if (config.affinity_secret_env.empty()) return {};
+  const char* secret = std::getenv(config.affinity_secret_env.c_str());
+  if (secret == nullptr || *secret == '\0') {
+    log_warning("affinity.random_secret", {{"variable", config.affinity_secret_env},
+                                           {"effect", "sessions move at a restart, replicas disagree"}});
+    return {};
+  }
+  return secret;
+}
+
+int serve(const Arguments& arguments) {
+  log_setup(arguments.log_level == "debug"     ? LogLevel::debug
+            : arguments.log_level == "warning" ? LogLevel::warning
+                                               : LogLevel::info,
+            arguments.log_format == "json" ? LogFormat::json : LogFormat::text);
+  std::ifstream file(arguments.config);
+  if (!file) {
+    fmt::print(stderr, "truekeel serve: cannot read {}: {}\n", arguments.config, std::strerror(errno));
+    return kUsage;
+  }
+  std::stringstream text;
+  text << file.rdbuf();
+  const auto config = fleet::parse_config(text.str());
+  if (!config) {
+    for (const auto& problem : config.error()) {
+      fmt::print(stderr, "{}\n", fleet::format_problem(arguments.config, problem));
+    }
+    return kUsage;
+  }
+  const sigset_t signals = block_signals();
+  auto gateway =
+      gateway::Gateway::start(std::make_shared<const fleet::Config>(*config),
+                              {.io_threads = arguments.threads, .affinity_secret = affinity_secret(*config)});
+  if (!gateway) {
+    fmt::print(stderr, "truekeel serve: {}\n", gateway.error().message);
+    return exit_code_of(gateway.error());
+  }
+  const auto url = address(config->listen.host, (*gateway)->port());
+  fmt::print("truekeel gateway listening at {}, admin at {}\n", url,
+             address(config->admin.host, (*gateway)->admin_port()));
+  std::fflush(stdout);
+
+  std::atomic<bool> ending = false;
+  std::thread announcer([&] { announce_readiness(**gateway, url, ending); });
+  next_signal(signals);
+  ending = true;
+  announcer.join();
+  // A second signal does not wait for anybody.
+  std::thread([signals] { next_signal(signals), std::_Exit(kBad); }).detach();
+  (*gateway)->stop();
+  return kFine;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Run& run) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = app.add_subcommand("serve", "Run the gateway in front of a fleet");
+  command
+      ->add_option("-c,--config", arguments->config,
+                   "configuration file (see truekeel --print-default-config)")
+      ->required();
+  command->add_option("--threads", arguments->threads, "event loops, one thread each")
+      ->check(CLI::Range(1u, 256u))
+      ->capture_default_str();
+  command->add_option("--log-level", arguments->log_level, "debug logs every request")
+      ->check(CLI::IsMember({"debug", "info", "warning"}))
+      ->capture_default_str();
+  command->add_option("--log-format", arguments->log_format)
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command->footer(
+      "Examples:\n"
+      "  truekeel --print-default-config > truekeel.yaml\n"
+      "  truekeel check-config truekeel.yaml\n"
+      "  truekeel serve -c truekeel.yaml\n"
+      "\nSIGTERM or Ctrl-C: readiness fails, answers under way may end, then the gateway does. A second one "
+      "ends it at once.");
+  command->callback([arguments, &run] { run = [arguments] { return serve(*arguments); }; });
+}
+
+}  // namespace truekeel::cli

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/admin.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "fleet/explain.h"
+#include "protocol/errors.h"
+#include "protocol/json.h"
+
+namespace truekeel::gateway {
+
+struct Admin::Answer {
+  int status = 200;
+  std::string type = "application/json";
+  std::string body;
+  std::string_view allow;  // with a 405
+
+  static Answer problem(int status, std::string title, std::string detail) {
+    return {.status = status,
+            .type = "application/problem+json",
+            .body = protocol::problem_body({status, std::move(title), std::move(detail)}),
+            .allow = {}};
+  }
+};
+
+namespace {
+
+constexpr std::string_view kEndpoints = "/api/v1/endpoints/";
+constexpr std::string_view kAffinity = "/api/v1/affinity/";
+
+/// The NAME of PREFIX NAME SUFFIX; empty when the path is another one.
+std::string_view name_between(std::string_view path, std::string_view prefix, std::string_view suffix) {
+  if (!path.starts_with(prefix) || !path.ends_with(suffix) || path.size() <= prefix.size() + suffix.size())
+    return {};
+  return path.substr(prefix.size(), path.size() - prefix.size() - suffix.size());
+}
+
+bool is_action(std::string_view path) { return path.starts_with(kEndpoints) || path.starts_with(kAffinity); }
+
+}  // namespace
+
+http::Task<void> Admin::handle(http::Exchange& exchange) {
+  const auto answered = answer(exchange.request());
+  http::Headers headers = {{"content-type", answered.type}, {"cache-control", "no-store"}};
+  if (!answered.allow.empty()) headers.add("allow", answered.allow);
+  static_cast<void>(co_await exchange.respond(answered.status, headers, answered.body));
+}
+
+Admin::Answer Admin::answer(const http::RequestHead& request) {
+  const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  if (is_action(path) ? request.method != "POST" : !reads) {
+    auto wrong = Answer::problem(405, "Method not allowed",
+                                 fmt::format("{} takes {}", path, is_action(path) ? "POST" : "GET"));
+    wrong.allow = is_action(path) ? "POST" : "GET";
+    return wrong;
+  }
+  return reads ? read(path) : act(path);
+}
+
+Admin::Answer Admin::read(std::string_view path) {
+  const Instant now = net_.now();
+  if (path == "/livez") return {.status = 200, .type = "text/plain", .body = "alive\n", .allow = {}};
+  if (path == "/readyz") {
+    if (shared_.ready(now)) return {.status = 200, .type = "text/plain", .body = "ready\n", .allow = {}};
+    return Answer::problem(503, "Not ready",
+                           shared_.draining() ? "shutting down" : "a context class has no ready endpoint");
+  }
+  if (path == "/metrics") {
+    return {
+        .status = 200,
+        .type = "text/plain; version=0.0.4; charset=utf-8",
+        .body = shared_.fleet([&](const fleet::Fleet& fleet) { return shared_.metrics().text(fleet, now); }),
+        .allow = {}};
+  }
+  if (path == "/api/v1/fleet") {
+    return {.status = 200,
+            .type = "application/json",
+            .body = shared_.fleet([&](const fleet::Fleet& fleet) { return fleet::fleet_json(fleet, now); }),
+            .allow = {}};
+  }
+  return Answer::problem(
+      404, "Not found",
+      "served are /livez, /readyz, /metrics, /api/v1/fleet, POST /api/v1/endpoints/NAME/drain and "
+      "/undrain, POST /api/v1/affinity/POOL/unstick");
+}
+
+Admin::Answer Admin::act(std::string_view path) {
+  if (const auto name = name_between(path, kEndpoints, "/undrain"); !name.empty()) return drain(name, false);
+  if (const auto name = name_between(path, kEndpoints, "/drain"); !name.empty()) return drain(name, true);
+  if (const auto name = name_between(path, kAffinity, "/unstick"); !name.empty()) return unstick(name);
+  return Answer::problem(404, "Not found",
+                         "actions are endpoints/NAME/drain, endpoints/NAME/undrain, affinity/POOL/unstick");
+}
+
+Admin::Answer Admin::drain(std::string_view endpoint, bool drained) {
+  const bool known = shared_.fleet(
+      [&](fleet::Fleet& fleet) { return drained ? fleet.drain(endpoint) : fleet.undrain(endpoint); });
+  if (!known)
+    return Answer::problem(404, "No such endpoint", fmt::format("no endpoint is named '{}'", endpoint));
+  log_info(drained ? "endpoint.drained" : "endpoint.undrained", {{"endpoint", endpoint}});
+  return {.status = 200,
+          .type = "application/json",
+          .body = fmt::format(R"({{"endpoint":{},"drained":{}}})", protocol::quoted(endpoint), drained),
+          .allow = {}};
+}
+
+Admin::Answer Admin::unstick(std::string_view pool) {
+  const auto epoch = shared_.fleet([&](fleet::Fleet& fleet) { return fleet.unstick(pool); });
+  if (!epoch) return Answer::problem(404, "No such pool", fmt::format("no pool is named '{}'", pool));
+  log_info("pool.unstuck", {{"pool", pool}, {"epoch", *epoch}});
+  return {.status = 200,
+          .type = "application/json",
+          .body = fmt::format(R"({{"pool":{},"epoch":{}}})", protocol::quoted(pool), *epoch),
+          .allow = {}};
+}
+
+}  // namespace truekeel::gateway

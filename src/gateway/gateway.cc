@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/gateway.h"
+
+#include <algorithm>
+#include <random>
+#include <thread>
+
+#include "base/log.h"
+#include "gateway/admin.h"
+#include "gateway/prober.h"
+#include "gateway/proxy.h"
+#include "http/tcp_net.h"
+
+namespace truekeel::gateway {
+namespace {
+
+/// What a cut stream's error event has to leave in, after the drain's limit.
+constexpr Duration kLastWords = std::chrono::seconds(2);
+
+std::uint64_t random_bits() {
+  std::random_device device;
+  return static_cast<std::uint64_t>(device()) << 32 | device();
+}
+
+std::string random_secret() {
+  std::string secret;
+  for (int i = 0; i < 4; ++i) secret += std::to_string(random_bits());
+  return secret;
+}
+
+/// One thread with its own event loop and network.
+class LoopThread {
+ public:
+  LoopThread() : net_(http::make_tcp_net(context_)) {}
+
+  [[nodiscard]] http::Net& net() { return *net_; }
+  void run() {
+    thread_ = std::thread([this] { context_.run(); });
+  }
+  template <class Work>
+  void post(Work work) {
+    boost::asio::post(context_, std::move(work));
+  }
+  void stop() {
+    context_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  boost::asio::io_context context_{1};
+  std::unique_ptr<http::Net> net_;
+  std::thread thread_;
+};
+
+http::ServerOptions server_options(const fleet::Limits& limits, unsigned threads) {
+  http::ServerOptions options;
+  options.parser.body_bytes = limits.body_bytes;
+  options.connections = std::max<std::size_t>(1, limits.connections / threads);
+  options.header = limits.header;
+  options.idle = limits.idle;
+  options.error_body = [](int status, std::string_view message, std::string_view target) {
+    const auto provider = find_route("POST", target, false).provider;
+    return http::ErrorBody{"application/json",
+                           protocol::error_body(provider, {status, std::string(message), "", ""})};
+  };
+  return options;
+}
+
+}  // namespace
+
+class Gateway::IoThread {
+ public:
+  IoThread(Shared& shared, const Vocabularies& vocabularies, const http::ServerOptions& options)
+      : proxy_(loop_.net(), shared, vocabularies, random_bits()),
+        server_(loop_.net(), options, [this](http::Exchange& exchange) { return proxy_.handle(exchange); }) {}
+
+  Result<std::uint16_t> listen(const http::Endpoint& at, http::Sharing sharing) {
+    return server_.listen(at, sharing);
+  }
+  void run() { loop_.run(); }
+
+  void start_drain(Duration limit) {
+    loop_.post([this, limit] { http::spawn(loop_.net(), drain(limit)); });
+  }
+  void join() { loop_.join(); }
+
+ private:
+  http::Task<void> drain(Duration limit) {
+    auto& net = loop_.net();
+    server_.stop_accepting();
+    http::spawn(net, end_streams_at(net.now() + limit));
+    co_await server_.drain(net.now() + limit + kLastWords);
+    net.context().stop();
+  }
+  http::Task<void> end_streams_at(Instant deadline) {
+    co_await loop_.net().sleep_until(deadline);
+    proxy_.end_streams();
+  }
+
+  LoopThread loop_;
+  Proxy proxy_;
+  http::Server server_;
+};
+
+class Gateway::ControlThread {
+ public:
+  explicit ControlThread(Shared& shared)
+      : admin_(loop_.net(), shared),
+        server_(loop_.net(), admin_options(),
+                [this](http::Exchange& exchange) { return admin_.handle(exchange); }),
+        prober_(loop_.net(), shared) {}
+
+  Result<std::uint16_t> listen(const http::Endpoint& at) { return server_.listen(at); }
+  void run() {
+    loop_.post([this] { http::spawn(loop_.net(), prober_.run()); });
+    loop_.run();
+  }
+  void stop() { loop_.stop(); }
+
+ private:
+  static http::ServerOptions admin_options() {
+    http::ServerOptions options;
+    options.parser.body_bytes = 1 << 20;
+    options.connections = 1000;
+    options.error_body = [](int status, std::string_view message, std::string_view) {
+      return http::ErrorBody{
+          "application/problem+json",
+          protocol::problem_body({status, std::string(http::reason_phrase(status)), std::string(message)})};
+    };
+    return options;
+  }
+
+  LoopThread loop_;
+  Admin admin_;
+  http::Server server_;
+  Prober prober_;
+};
+
+Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Config> config,
+                                                GatewayOptions options) {
+  std::unique_ptr<Gateway> gateway(new Gateway());
+  auto vocabularies = Vocabularies::load(*config);
+  if (!vocabularies) return std::unexpected(vocabularies.error());
+  gateway->vocabularies_ = std::move(*vocabularies);
+  if (options.affinity_secret.empty()) options.affinity_secret = random_secret();
+  auto shared = Shared::make(config, options.affinity_secret, std::chrono::steady_clock::now());
+  if (!shared) return std::unexpected(shared.error());
+  gateway->shared_ = std::move(*shared);
+  if (const auto opened = gateway->open(*config, options); !opened) return std::unexpected(opened.error());
+  for (auto& thread : gateway->io_threads_) thread->run();
+  gateway->control_->run();
+  return gateway;
+}
+
+Result<void> Gateway::open(const fleet::Config& config, const GatewayOptions& options) {
+  const unsigned threads = std::max(1u, options.io_threads);
+  const auto server = server_options(config.limits, threads);
+  port_ = config.listen.port;
+  for (unsigned i = 0; i < threads; ++i) {
+    auto& thread = io_threads_.emplace_back(std::make_unique<IoThread>(*shared_, vocabularies_, server));
+    const auto port = thread->listen({config.listen.host, port_}, i == 0 ? http::Sharing::first : http::Sharing::further);
+    if (!port) return std::unexpected(port.error());
+    port_ = *port;
+  }
+  control_ = std::make_unique<ControlThread>(*shared_);
+  const auto port = control_->listen({config.admin.host, config.admin.port});
+  if (!port) return std::unexpected(port.error());
+  admin_port_ = *port;
+  return {};
+}
+
+Gateway::~Gateway() {
+  if (control_) stop();
+}
+
+bool Gateway::ready() { return shared_->ready(std::chrono::steady_clock::now()); }
+
+void Gateway::stop() {
+  shared_->start_draining();
+  log_info("gateway.draining");
+  for (auto& thread : io_threads_) thread->start_drain(shared_->config().limits.drain);
+  for (auto& thread : io_threads_) thread->join();
+  control_->stop();
+  log_info("gateway.stopped");
+}
+
+}  // namespace truekeel::gateway

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+
+namespace truekeel::gateway {
+namespace {
+
+// Bucket bounds in seconds, as the GenAI semantic conventions advise for each metric.
+const prometheus::Histogram::BucketBoundaries kDuration = {0.01, 0.02, 0.04, 0.08,  0.16,  0.32,  0.64,
+                                                           1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92};
+const prometheus::Histogram::BucketBoundaries kFirstToken = {
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0};
+const prometheus::Histogram::BucketBoundaries kPerToken = {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2,
+                                                           0.3,  0.4,   0.5,  0.75,  1.0, 2.5};
+
+template <class Metric>
+auto& family(prometheus::Registry& registry, const char* name, const char* help) {
+  if constexpr (std::is_same_v<Metric, prometheus::Histogram>) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+  } else if constexpr (std::is_same_v<Metric, prometheus::Counter>) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+  } else {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+  }
+}
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+Metrics::Metrics()
+    : duration_(family<prometheus::Histogram>(registry_, "gen_ai_server_request_duration_seconds",
+                                              "From a call's last byte in to its answer's last byte out.")),
+      first_token_(
+          family<prometheus::Histogram>(registry_, "gen_ai_server_time_to_first_token_seconds",
+                                        "From a call's last byte in to the first output of its stream.")),
+      per_token_(family<prometheus::Histogram>(registry_, "gen_ai_server_time_per_output_token_seconds",
+                                               "Between output tokens after the first, mean of a stream.")),
+      tokens_(family<prometheus::Counter>(registry_, "gen_ai_client_token_usage_total",
+                                          "Tokens as the servers state them.")),
+      requests_(family<prometheus::Counter>(registry_, "truekeel_requests_total",
+                                            "Calls by how they were routed and ended.")),
+      retries_(family<prometheus::Counter>(registry_, "truekeel_retries_total",
+                                           "Attempts that failed and were made again.")),
+      overflows_(
+          family<prometheus::Counter>(registry_, "truekeel_overflows_total",
+                                      "Calls served by a larger class, their own pool having nobody ready.")),
+      probes_(family<prometheus::Counter>(registry_, "truekeel_probes_total", "Readiness probes by result.")),
+      endpoint_ready_(
+          family<prometheus::Gauge>(registry_, "truekeel_endpoint_ready", "1 when it may get calls.")),
+      endpoint_in_flight_(
+          family<prometheus::Gauge>(registry_, "truekeel_endpoint_in_flight", "Calls under way.")),
+      epoch_(family<prometheus::Gauge>(registry_, "truekeel_affinity_epoch", "Bumped by unstick.")) {}
+
+void Metrics::on_call(const CallRecord& call) {
+  const prometheus::Labels operation = {{"gen_ai_operation_name", std::string(call.operation)},
+                                        {"gen_ai_request_model", call.model}};
+  requests_
+      .Add({{"model", call.model},
+            {"pool", call.pool},
+            {"endpoint", call.endpoint},
+            {"class", call.context_class},
+            {"counted", call.counted},
+            {"status", std::to_string(call.status)},
+            {"end", std::string(call.end)}})
+      .Increment();
+  if (call.endpoint.empty()) return;
+  auto served = operation;
+  served.emplace("pool", call.pool);
+  duration_.Add(served, kDuration).Observe(seconds(call.total));
+  if (call.first_token) {
+    first_token_.Add(served, kFirstToken).Observe(seconds(*call.first_token));
+    if (call.output_tokens > 1) {
+      per_token_.Add(served, kPerToken)
+          .Observe(seconds(call.total - *call.first_token) / static_cast<double>(call.output_tokens - 1));
+    }
+  }
+  served.emplace("gen_ai_token_type", "output");
+  tokens_.Add(served).Increment(static_cast<double>(call.output_tokens));
+  served["gen_ai_token_type"] = "input";
+  if (call.input_tokens) tokens_.Add(served).Increment(static_cast<double>(*call.input_tokens));
+}
+
+void Metrics::on_retry(const std::string& endpoint, std::string_view outcome) {
+  retries_.Add({{"endpoint", endpoint}, {"outcome", std::string(outcome)}}).Increment();
+}
+
+void Metrics::on_overflow(const std::string& pool) { overflows_.Add({{"pool", pool}}).Increment(); }
+
+void Metrics::on_probe(const std::string& endpoint, std::string_view result) {
+  probes_.Add({{"endpoint", endpoint}, {"result", std::string(result)}}).Increment();
+}
+
+std::string Metrics::text(const fleet::Fleet& fleet, Instant now) {
+  for (fleet::EndpointId id = 0; id < fleet.size(); ++id) {
+    const auto view = fleet.view(id, now);
+    const prometheus::Labels labels = {{"endpoint", view.config->name}, {"pool", view.pool->name}};
+    const bool serves = !view.drained && (view.state == fleet::HealthState::ready ||
+                                          view.state == fleet::HealthState::probation);
+    endpoint_ready_.Add(labels).Set(serves ? 1 : 0);
+    endpoint_in_flight_.Add(labels).Set(view.in_flight);
+  }
+  const auto& pools = fleet.config()->pools;
+  for (std::size_t pool = 0; pool < pools.size(); ++pool) {
+    epoch_.Add({{"pool", pools[pool].name}}).Set(static_cast<double>(fleet.epoch(pool)));
+  }
+  return prometheus::TextSerializer().Serialize(registry_.Collect());
+}
+
+}  // namespace truekeel::gateway

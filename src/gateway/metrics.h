@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What /metrics shows: OpenTelemetry's GenAI names in Prometheus' form, and the gateway's own. No label
+// ever derives from content or from a client. Thread safety: every method, from any thread.
+#pragma once
+
+#include <prometheus/registry.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "fleet/fleet.h"
+
+namespace truekeel::gateway {
+
+/// One call of a client, when it is over.
+struct CallRecord {
+  std::string_view operation;  ///< as OpenTelemetry names it
+  std::string model;           ///< a configured one, or empty
+  std::string pool, endpoint, context_class, counted;
+  int status = 0;
+  std::string_view end;  ///< ok, refused, upstream_error, cut, client_left
+  Duration total{};
+  std::optional<Duration> first_token;
+  std::uint64_t output_tokens = 0;  ///< as stated by the server, else the events that carried output
+  std::optional<std::uint64_t> input_tokens;
+};
+
+class Metrics {
+ public:
+  Metrics();
+
+  void on_call(const CallRecord& call);
+  void on_retry(const std::string& endpoint, std::string_view outcome);
+  void on_overflow(const std::string& pool);
+  void on_probe(const std::string& endpoint, std::string_view result);
+
+  /// The exposition text, with the fleet's state as of now.
+  [[nodiscard]] std::string text(const fleet::Fleet& fleet, Instant now);
+
+ private:
+  prometheus::Registry registry_;
+  prometheus::Family<prometheus::Histogram>& duration_;
+  prometheus::Family<prometheus::Histogram>& first_token_;
+  prometheus::Family<prometheus::Histogram>& per_token_;
+  prometheus::Family<prometheus::Counter>& tokens_;
+  prometheus::Family<prometheus::Counter>& requests_;
+  prometheus::Family<prometheus::Counter>& retries_;
+  prometheus::Family<prometheus::Counter>& overflows_;
+  prometheus::Family<prometheus::Counter>& probes_;
+  prometheus::Family<prometheus::Gauge>& endpoint_ready_;
+  prometheus::Family<prometheus::Gauge>& endpoint_in_flight_;
+  prometheus::Family<prometheus::Gauge>& epoch_;
+};
+
+}  // namespace truekeel::gateway

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/proxy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/log.h"
+#include "protocol/anthropic.h"
+
+namespace truekeel::gateway {
+namespace {
+
+using protocol::Provider;
+
+protocol::ApiError as_error(const fleet::Refusal& refusal) {
+  switch (refusal.kind) {
+    case fleet::RefusalKind::context_length_exceeded:
+      return {refusal.status, refusal.message, "messages", "context_length_exceeded"};
+    case fleet::RefusalKind::model_not_found:
+      return {refusal.status, refusal.message, "model", "model_not_found"};
+    case fleet::RefusalKind::no_endpoint:
+      return {refusal.status, refusal.message, "", "no_endpoint"};
+  }
+  return {500, refusal.message, "", ""};
+}
+
+/// x-truekeel-timeout-ms; anything but a positive number is ignored.
+std::optional<Duration> timeout_of(const http::Headers& headers) {
+  const auto text = headers.find("x-truekeel-timeout-ms");
+  if (!text) return std::nullopt;
+  constexpr std::uint32_t kLongestMs = 86'400'000;
+  std::uint32_t value_ms = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value_ms);
+  if (error != std::errc() || end != text->data() + text->size() || value_ms == 0) return std::nullopt;
+  return std::chrono::milliseconds(std::min(value_ms, kLongestMs));
+}
+
+std::string model_json(const fleet::ModelConfig& model) {
+  return fmt::format(R"({{"id":{},"object":"model","created":0,"owned_by":"truekeel"}})",
+                     protocol::quoted(model.name));
+}
+
+std::string_view end_of(const http::Exchange& exchange, fleet::Outcome outcome, int status) {
+  if (exchange.gone() || outcome == fleet::Outcome::client_left) return "client_left";
+  if (outcome == fleet::Outcome::success) return "ok";
+  if (status >= 400 && status < 500) return "refused";
+  return status == 200 ? "cut" : "upstream_error";
+}
+
+}  // namespace
+
+bool is_local_peer(std::string_view address) {
+  return fleet::is_loopback(address) || address == "::ffff:127.0.0.1";
+}
+
+Proxy::Proxy(http::Net& net, Shared& shared, const Vocabularies& vocabularies, std::uint64_t seed)
+    : net_(net),
+      shared_(shared),
+      client_(net, {}),
+      counter_(shared, vocabularies, client_, net),
+      ids_(seed) {}
+
+http::Task<void> Proxy::handle(http::Exchange& exchange) {
+  const auto& request = exchange.request();
+  ClientCall call{
+      .exchange = exchange,
+      .route =
+          find_route(request.method, request.target, request.headers.find("anthropic-version").has_value()),
+      .id = fmt::format("req_{:016x}{:08x}", ids_.next(), ids_.next() >> 32),
+      .arrived = net_.now(),
+      .deadline = {},
+      .explain = request.headers.find("x-truekeel-explain") == "1" && is_local_peer(exchange.peer()),
+      .record = {}};
+  if (const auto timeout = timeout_of(request.headers)) call.deadline = call.arrived + *timeout;
+  call.record.operation = operation_name(call.route.operation);
+  if (call.route.match == Route::Match::found) {
+    co_await answer(call);
+  } else if (call.route.match == Route::Match::wrong_method) {
+    auto wrong = error_answer(
+        call, {405, fmt::format("this path takes {} only", call.route.allow), "", "method_not_allowed"});
+    wrong.headers.set("allow", call.route.allow);
+    co_await respond(call, std::move(wrong));
+  } else {
+    co_await refuse(
+        call, {404,
+               "unknown path; served are /v1/chat/completions, /v1/completions, /v1/models, /v1/messages, "
+               "/v1/messages/count_tokens",
+               "", "not_found"});
+  }
+  finish_record(call);
+}
+
+http::Task<void> Proxy::respond(ClientCall& call, WholeAnswer answer) {
+  call.record.status = answer.status;
+  add_own_headers(call, answer.headers);
+  static_cast<void>(co_await call.exchange.respond(answer.status, answer.headers, answer.body));
+}
+
+http::Task<void> Proxy::refuse(ClientCall& call, const protocol::ApiError& error) {
+  call.record.end = "refused";
+  auto refusal = error_answer(call, error);
+  if (error.status == 503) refusal.headers.set("retry-after", "5");
+  co_await respond(call, std::move(refusal));
+}
+
+http::Task<void> Proxy::answer(ClientCall& call) {
+  if (call.route.operation == Operation::list_models || call.route.operation == Operation::show_model) {
+    co_await list_models(call);
+    co_return;
+  }
+  const auto ask = read_ask(call.route, parser_, std::move(call.exchange.body()));
+  if (!ask) co_return co_await refuse(call, ask.error());
+  const auto* model = shared_.config().find_model(ask->request.model);
+  if (model == nullptr) {
+    co_return co_await refuse(call, as_error(fleet::unknown_model(shared_.config(), ask->request.model)));
+  }
+  call.record.model = model->name;
+  if (call.route.operation == Operation::count_tokens) co_return co_await count_tokens(call, *ask, *model);
+
+  const auto context = co_await plan(*ask, *model);
+  const auto session = call.exchange.request().headers.find("x-truekeel-session").value_or("");
+  const auto key = affinity_of(*ask, session, shared_.secret());
+  const auto decision = shared_.fleet([&](fleet::Fleet& fleet) {
+    const Instant now = net_.now();
+    fleet.count_request(now);
+    return fleet.route(context, key, now);
+  });
+  if (!decision) co_return co_await refuse(call, as_error(decision.error()));
+  call.record.counted = fleet::to_string(decision->counted);
+  call.record.context_class = model->classes[decision->class_index].name;
+  co_await deliver(call, *ask, *decision);
+}
+
+http::Task<fleet::ContextPlan> Proxy::plan(const Ask& ask, const fleet::ModelConfig& model) {
+  std::optional<std::uint32_t> requested;
+  if (const auto stated = ask.request.max_output()) {
+    requested = static_cast<std::uint32_t>(std::min<std::uint64_t>(*stated, UINT32_MAX));
+  }
+  auto context = fleet::plan_context(model, counter_.bound(ask, model), requested);
+  if (const auto* needed = std::get_if<fleet::CountNeeded>(&context.outcome)) {
+    const auto counted = co_await counter_.count(ask, model, needed->stop_above);
+    context =
+        counted ? fleet::with_count(std::move(context), *counted) : fleet::without_count(std::move(context));
+  }
+  co_return context;
+}
+
+http::Task<void> Proxy::deliver(ClientCall& call, const Ask& ask, const fleet::Decision& decision) {
+  Attempt attempt(net_, client_, shared_, streams_);
+  for (std::uint32_t number = 1;; ++number) {
+    const auto& candidate = decision.order[number - 1];
+    const auto& endpoint = shared_.upstream(candidate.endpoint).config();
+    const auto& served_class = decision.model->classes[candidate.class_index];
+    call.record.endpoint = endpoint.name;
+    call.record.pool = served_class.pool;
+    if (candidate.overflow) shared_.metrics().on_overflow(served_class.pool);
+    auto result = co_await attempt.run(call, ask, decision, candidate);
+    if (!result.delivered && number < decision.order.size() && try_again(call, result, number)) {
+      shared_.metrics().on_retry(endpoint.name, fleet::to_string(result.outcome));
+      continue;
+    }
+    if (!result.delivered) co_await respond(call, std::move(result.answer));
+    call.record.end = end_of(call.exchange, result.outcome, call.record.status);
+    co_return;
+  }
+}
+
+bool Proxy::try_again(const ClientCall& call, const AttemptResult& result, std::uint32_t attempt) {
+  if (call.exchange.gone() || result.outcome == fleet::Outcome::success) return false;
+  // Generating twice does no harm but cost: nothing outside the server changes.
+  const fleet::FailedAttempt failed{.outcome = result.outcome,
+                                    .attempt = attempt,
+                                    .idempotent = true,
+                                    .answer_begun = call.exchange.started()};
+  return shared_.fleet([&](fleet::Fleet& fleet) { return fleet.take_retry(failed, net_.now()); });
+}
+
+http::Task<void> Proxy::count_tokens(ClientCall& call, const Ask& ask, const fleet::ModelConfig& model) {
+  const auto counted = co_await counter_.count(ask, model, engine::kCountAll);
+  if (!counted) {
+    co_return co_await refuse(call,
+                              {501, "tokens of this request cannot be counted here", "", "not_countable"});
+  }
+  call.record.end = "ok";
+  co_await respond(call, {.status = 200,
+                          .headers = {{"content-type", "application/json"}},
+                          .body = protocol::count_tokens_body(counted->tokens)});
+}
+
+http::Task<void> Proxy::list_models(ClientCall& call) {
+  const auto& config = shared_.config();
+  std::string body;
+  if (call.route.operation == Operation::show_model) {
+    const auto* model = config.find_model(call.route.argument);
+    if (model == nullptr) {
+      co_return co_await refuse(call, as_error(fleet::unknown_model(config, call.route.argument)));
+    }
+    body = model_json(*model);
+  } else {
+    std::string models;
+    for (const auto& model : config.models) models += (models.empty() ? "" : ",") + model_json(model);
+    body = fmt::format(R"({{"object":"list","data":[{}]}})", models);
+  }
+  call.record.end = "ok";
+  co_await respond(
+      call, {.status = 200, .headers = {{"content-type", "application/json"}}, .body = std::move(body)});
+}
+
+void Proxy::finish_record(ClientCall& call) {
+  auto& record = call.record;
+  record.total = net_.now() - call.arrived;
+  if (record.end.empty()) record.end = "refused";
+  shared_.metrics().on_call(record);
+  const bool bad = record.end == "cut" || record.end == "upstream_error";
+  log(bad ? LogLevel::warning : LogLevel::debug, "request.done",
+      {{"id", call.id},
+       {"operation", record.operation},
+       {"model", record.model},
+       {"class", record.context_class},
+       {"pool", record.pool},
+       {"endpoint", record.endpoint},
+       {"status", record.status},
+       {"end", record.end},
+       {"ms", std::chrono::duration<double, std::milli>(record.total).count()}});
+}
+
+}  // namespace truekeel::gateway

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a client's call: read, bounded, counted if need be, routed, attempted, answered.
+// Thread safety: one proxy per thread; what they share is Shared and Vocabularies.
+#pragma once
+
+#include <cstdint>
+
+#include "base/philox.h"
+#include "gateway/attempt.h"
+#include "gateway/shared.h"
+#include "gateway/token_counter.h"
+#include "http/client.h"
+#include "http/server.h"
+
+namespace truekeel::gateway {
+
+class Proxy {
+ public:
+  /// `net`, `shared`, `vocabularies` are borrowed for life. `seed` makes the request ids.
+  Proxy(http::Net& net, Shared& shared, const Vocabularies& vocabularies, std::uint64_t seed);
+
+  /// Answers one call, whatever it is.
+  http::Task<void> handle(http::Exchange& exchange);
+
+  /// Ends the streams under way with the provider's error event.
+  void end_streams() { streams_.cancel_all(); }
+
+ private:
+  http::Task<void> respond(ClientCall& call, WholeAnswer answer);
+  http::Task<void> refuse(ClientCall& call, const protocol::ApiError& error);
+  http::Task<void> answer(ClientCall& call);
+  http::Task<void> list_models(ClientCall& call);
+  http::Task<void> count_tokens(ClientCall& call, const Ask& ask, const fleet::ModelConfig& model);
+  http::Task<fleet::ContextPlan> plan(const Ask& ask, const fleet::ModelConfig& model);
+  http::Task<void> deliver(ClientCall& call, const Ask& ask, const fleet::Decision& decision);
+  [[nodiscard]] bool try_again(const ClientCall& call, const AttemptResult& result, std::uint32_t attempt);
+  void finish_record(ClientCall& call);
+
+  http::Net& net_;
+  Shared& shared_;
+  http::Client client_;
+  TokenCounter counter_;
+  OpenStreams streams_;
+  PhiloxStream ids_;
+  protocol::JsonParser parser_;
+};
+
+/// Whether an address is this machine's own.
+[[nodiscard]] bool is_local_peer(std::string_view address);
+
+}  // namespace truekeel::gateway

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/shared.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+namespace truekeel::gateway {
+namespace {
+
+std::string authority_of(const fleet::Url& url) {
+  const bool v6 = url.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", url.host, v6 ? "]" : "", url.port);
+}
+
+}  // namespace
+
+Upstream::Upstream(const fleet::EndpointConfig& config, std::string key)
+    : config_(config),
+      address_{config.url.host, config.url.port},
+      authority_(authority_of(config.url)),
+      key_(std::move(key)),
+      dialect_(protocol::dialect(protocol::engine_named(fleet::to_string(config.engine)).value())) {}
+
+std::string Upstream::fingerprint() const {
+  const std::lock_guard lock(mutex_);
+  return fingerprint_;
+}
+
+void Upstream::note_fingerprint(std::string_view fingerprint) {
+  if (fingerprint.empty()) return;
+  const std::lock_guard lock(mutex_);
+  if (fingerprint_ != fingerprint) fingerprint_ = fingerprint;
+}
+
+Shared::Shared(std::shared_ptr<const fleet::Config> config, std::string_view affinity_secret, Instant now)
+    : config_(std::move(config)), secret_(affinity_secret), fleet_(config_, secret_, now) {}
+
+Result<std::unique_ptr<Shared>> Shared::make(std::shared_ptr<const fleet::Config> config,
+                                             std::string_view affinity_secret, Instant now) {
+  std::unique_ptr<Shared> shared(new Shared(std::move(config), affinity_secret, now));
+  for (fleet::EndpointId id = 0; id < shared->fleet_.size(); ++id) {
+    const auto& endpoint = shared->fleet_.endpoint(id);
+    const char* key = endpoint.api_key_env.empty() ? "" : std::getenv(endpoint.api_key_env.c_str());
+    if (key == nullptr) {
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("endpoint {}: the environment variable {} (api_key_env) is not set",
+                              endpoint.name, endpoint.api_key_env));
+    }
+    shared->upstreams_.push_back(std::make_unique<Upstream>(endpoint, key));
+  }
+  return shared;
+}
+
+bool Shared::ready(Instant now) {
+  return !draining() && fleet([now](const fleet::Fleet& fleet) { return fleet.ready(now); });
+}
+
+}  // namespace truekeel::gateway

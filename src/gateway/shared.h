@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all threads of one gateway share. Thread safety: every method, from any thread.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fleet/affinity.h"
+#include "fleet/fleet.h"
+#include "gateway/metrics.h"
+#include "http/net.h"
+#include "protocol/dialect.h"
+
+namespace truekeel::gateway {
+
+/// What the gateway has learnt of one endpoint, beside its health.
+class Upstream {
+ public:
+  /// `key`: sent as bearer token; empty: whatever the client sent is passed on.
+  Upstream(const fleet::EndpointConfig& config, std::string key);
+
+  [[nodiscard]] const fleet::EndpointConfig& config() const { return config_; }
+  [[nodiscard]] const http::Endpoint& address() const { return address_; }
+  [[nodiscard]] const std::string& authority() const { return authority_; }
+  [[nodiscard]] const std::string& key() const { return key_; }
+  [[nodiscard]] const protocol::Dialect& dialect() const { return dialect_; }
+
+  /// The system_fingerprint that it last stated; empty until then.
+  [[nodiscard]] std::string fingerprint() const;
+  void note_fingerprint(std::string_view fingerprint);
+
+  /// It generated a token for somebody.
+  void note_token(Instant now) { last_token_.store(now, std::memory_order_relaxed); }
+  [[nodiscard]] Instant last_token() const { return last_token_.load(std::memory_order_relaxed); }
+
+  /// It answered 400 because of the limit of output that the gateway had added: not added any more.
+  void refuse_limit() { refuses_limit_ = true; }
+  [[nodiscard]] bool refuses_limit() const { return refuses_limit_; }
+
+ private:
+  const fleet::EndpointConfig& config_;
+  const http::Endpoint address_;
+  const std::string authority_;
+  const std::string key_;
+  const protocol::Dialect& dialect_;
+  std::atomic<Instant> last_token_{Instant::min()};
+  std::atomic<bool> refuses_limit_ = false;
+  mutable std::mutex mutex_;
+  std::string fingerprint_;
+};
+
+class Shared {
+ public:
+  /// Reads upstream keys from the environment. Error::invalid_argument when a variable is not set.
+  [[nodiscard]] static Result<std::unique_ptr<Shared>> make(std::shared_ptr<const fleet::Config> config,
+                                                            std::string_view affinity_secret, Instant now);
+
+  /// Runs `use` on the fleet, alone. Keep it short: all threads wait meanwhile.
+  template <class Use>
+  decltype(auto) fleet(Use&& use) {
+    const std::lock_guard lock(mutex_);
+    return std::forward<Use>(use)(fleet_);
+  }
+
+  [[nodiscard]] const fleet::Config& config() const { return *config_; }
+  [[nodiscard]] const fleet::AffinitySecret& secret() const { return secret_; }
+  [[nodiscard]] Upstream& upstream(fleet::EndpointId endpoint) { return *upstreams_[endpoint]; }
+  [[nodiscard]] Metrics& metrics() { return metrics_; }
+
+  /// Shutting down: readiness fails, nothing new is accepted.
+  void start_draining() { draining_ = true; }
+  [[nodiscard]] bool draining() const { return draining_; }
+  [[nodiscard]] bool ready(Instant now);
+
+ private:
+  Shared(std::shared_ptr<const fleet::Config> config, std::string_view affinity_secret, Instant now);
+
+  const std::shared_ptr<const fleet::Config> config_;
+  const fleet::AffinitySecret secret_;
+  Metrics metrics_;
+  std::atomic<bool> draining_ = false;
+  std::vector<std::unique_ptr<Upstream>> upstreams_;  // by EndpointId
+  std::mutex mutex_;
+  fleet::Fleet fleet_;  // guarded by mutex_
+};
+
+}  // namespace truekeel::gateway

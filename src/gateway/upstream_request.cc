@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/upstream_request.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "protocol/json_splice.h"
+
+namespace truekeel::gateway {
+namespace {
+
+/// Headers of the client that do not travel on.
+bool stays_here(std::string_view name) {
+  constexpr std::array kOwn = {"host",           "content-length", "content-type", "accept-encoding",
+                               "expect",         "x-request-id",   "x-api-key",    "anthropic-version",
+                               "anthropic-beta", "authorization"};
+  constexpr std::string_view kPrefix = "x-truekeel-";
+  return std::ranges::any_of(kOwn, [&](const char* own) { return http::equal_ignoring_case(name, own); }) ||
+         (name.size() > kPrefix.size() && http::equal_ignoring_case(name.substr(0, kPrefix.size()), kPrefix));
+}
+
+/// What the endpoint gets as credentials: its own key, else the client's, whichever API it speaks.
+std::string authorization(const http::Headers& client_headers, const Upstream& upstream) {
+  if (!upstream.key().empty()) return "Bearer " + upstream.key();
+  if (const auto given = client_headers.find("authorization")) return std::string(*given);
+  if (const auto given = client_headers.find("x-api-key")) return "Bearer " + std::string(*given);
+  return {};
+}
+
+}  // namespace
+
+http::RequestHead upstream_head(const Ask& ask, const http::Headers& client_headers, const Upstream& upstream,
+                                std::string_view request_id, std::optional<Duration> time_left) {
+  http::RequestHead head;
+  head.method = "POST";
+  head.target = upstream.config().url.prefix;
+  head.target +=
+      ask.request.call == protocol::OpenAiCall::completions ? "/v1/completions" : "/v1/chat/completions";
+  head.headers.add("host", upstream.authority());
+  head.headers.add("content-type", "application/json");
+  head.headers.add("x-request-id", request_id);
+  if (const auto credentials = authorization(client_headers, upstream); !credentials.empty()) {
+    head.headers.add("authorization", credentials);
+  }
+  if (time_left) {
+    const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(*time_left).count();
+    head.headers.add("x-truekeel-timeout-ms", std::to_string(left_ms));
+  }
+  for (const auto field : http::end_to_end(client_headers)) {
+    if (!stays_here(field.name)) head.headers.add(field.name, field.value);
+  }
+  return head;
+}
+
+std::string_view limit_field(const Ask& ask, const Upstream& upstream) {
+  return ask.request.call == protocol::OpenAiCall::chat ? upstream.dialect().chat_limit_field : "max_tokens";
+}
+
+std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output, const Upstream& upstream) {
+  std::vector<protocol::JsonEdit> edits;
+  if (const auto& name = upstream.config().upstream_model; !name.empty() && name != ask.request.model) {
+    edits.push_back({"model", protocol::quoted(name)});
+  }
+  if (output.added && !upstream.refuses_limit()) {
+    edits.push_back({limit_field(ask, upstream), std::to_string(output.tokens)});
+  } else if (ask.request.max_tokens && ask.request.max_completion_tokens) {
+    // Engines differ in which one they read; routing has counted with max_completion_tokens.
+    const auto field = limit_field(ask, upstream);
+    edits.push_back({field == "max_tokens" ? "max_completion_tokens" : "max_tokens", std::nullopt});
+    edits.push_back({field, std::to_string(*ask.request.max_completion_tokens)});
+  }
+  if (edits.empty()) return ask.body;
+  return protocol::splice(ask.body, ask.request.members, edits);
+}
+
+}  // namespace truekeel::gateway
