@@ -116,7 +116,7 @@ TEST(Tokenizer, TrueCountLiesWithinTheBounds) {
         const auto role = kRoles[random.below(kRoles.size())];
         messages.push_back({std::string(role), random_text(random, random.below(300))});
         shape.text_bytes += messages.back().content.size();
-        shape.add_message();
+        ++shape.messages;
       }
       const auto count = tokenizer->count_chat(messages);
       ASSERT_TRUE(count) << count.error().message;

@@ -33,9 +33,7 @@ void BM_BoundsAndKey(benchmark::State& state) {
   const AffinitySecret secret("bench");
   const auto model = test_config().models[0];
   while (state.KeepRunning()) {
-    PromptShape shape;
-    shape.add_message();
-    shape.add_text(prompt);
+    const PromptShape shape{.text_bytes = prompt.size(), .kept_bytes = prompt.size(), .messages = 1};
     const auto range = bound_tokens(shape, {true, 16, 5, 20});
     benchmark::DoNotOptimize(plan_context(model, range, std::nullopt));
     const std::string_view prefix[] = {"m", "", prompt};

@@ -6,35 +6,6 @@
 namespace truekeel::fleet {
 namespace {
 
-/// White space beyond ASCII that Python's str.strip(), and so Jinja's trim, removes.
-constexpr std::string_view kWideSpaces[] = {
-    "\u0085", "\u00A0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006",
-    "\u2007", "\u2008", "\u2009", "\u200A", "\u2028", "\u2029", "\u202F", "\u205F", "\u3000"};
-
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f); }
-
-std::size_t leading_space(std::string_view text) {
-  if (!text.empty() && is_space(text.front())) return 1;
-  for (const auto space : kWideSpaces) {
-    if (text.starts_with(space)) return space.size();
-  }
-  return 0;
-}
-
-std::size_t trailing_space(std::string_view text) {
-  if (!text.empty() && is_space(text.back())) return 1;
-  for (const auto space : kWideSpaces) {
-    if (text.ends_with(space)) return space.size();
-  }
-  return 0;
-}
-
-std::size_t trimmed_size(std::string_view text) {
-  while (const auto size = leading_space(text)) text.remove_prefix(size);
-  while (const auto size = trailing_space(text)) text.remove_suffix(size);
-  return text.size();
-}
-
 std::uint64_t add(std::uint64_t a, std::uint64_t b) {
   return a > TokenRange::kUnbounded - b ? TokenRange::kUnbounded : a + b;
 }
@@ -44,11 +15,6 @@ std::uint64_t multiply(std::uint64_t a, std::uint64_t b) {
 }
 
 }  // namespace
-
-void PromptShape::add_text(std::string_view text) {
-  text_bytes += text.size();
-  kept_bytes += trimmed_size(text);
-}
 
 TokenRange bound_tokens(const PromptShape& shape, const TokenizerTraits& traits) {
   TokenRange range;

@@ -43,9 +43,6 @@ struct PromptShape {
   std::uint64_t kept_bytes = 0;  ///< without the outer white space of each part, which templates may trim
   std::uint64_t messages = 0;
   bool opaque = false;  ///< tools, images or audio: their tokens cannot be bounded by bytes
-
-  void add_text(std::string_view text);
-  void add_message() { ++messages; }
 };
 
 /// Cost: a few additions.

@@ -39,7 +39,7 @@ fleet::TokenRange bound_prompt(const Ask& ask, const fleet::TokenizerTraits& tra
   shape.opaque = !prompt.text_only() || ask.request.tools;
   if (ask.request.call == OpenAiCall::chat) {
     shape.text_bytes = prompt.text_bytes;
-    shape.kept_bytes = 0;
+    shape.kept_bytes = prompt.kept_bytes;
     shape.messages = prompt.messages;
     return fleet::bound_tokens(shape, traits);
   }
@@ -47,7 +47,7 @@ fleet::TokenRange bound_prompt(const Ask& ask, const fleet::TokenizerTraits& tra
   if (prompt.text_bytes == 0 && prompt.suffix_bytes == 0)
     return fleet::TokenRange::exactly(prompt.token_ids_max);
   shape.text_bytes = prompt.text_bytes_max + prompt.suffix_bytes + prompt.token_ids_max;
-  shape.kept_bytes = 0;
+  shape.kept_bytes = prompt.kept_bytes;
   return fleet::bound_tokens(shape, traits);
 }
 

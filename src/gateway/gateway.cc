@@ -161,7 +161,8 @@ Result<void> Gateway::open(const fleet::Config& config, const GatewayOptions& op
   port_ = config.listen.port;
   for (unsigned i = 0; i < threads; ++i) {
     auto& thread = io_threads_.emplace_back(std::make_unique<IoThread>(*shared_, vocabularies_, server));
-    const auto port = thread->listen({config.listen.host, port_}, i == 0 ? http::Sharing::first : http::Sharing::further);
+    const auto port =
+        thread->listen({config.listen.host, port_}, i == 0 ? http::Sharing::first : http::Sharing::further);
     if (!port) return std::unexpected(port.error());
     port_ = *port;
   }

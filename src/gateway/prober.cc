@@ -46,7 +46,7 @@ std::string model_of(const fleet::Config& config, const fleet::MemberView& view)
 http::Task<void> Prober::run() {
   while (true) {
     const Instant now = net_.now();
-    const auto due = shared_.fleet([now](fleet::Fleet& fleet) { return fleet.probes_due(now); });
+    const auto due = shared_.fleet([now](fleet::Fleet& fleet) { return fleet.take_due_probes(now); });
     for (const auto endpoint : due) {
       if (proven_by_traffic(endpoint)) {
         report(endpoint, fleet::ProbeResult::token);

@@ -35,6 +35,8 @@ struct PromptShape {
   std::size_t messages = 0;          ///< chat: messages; completions: prompts
   std::size_t text_bytes = 0;        ///< UTF-8 bytes of all text, roles, names and unknown members too
   std::size_t text_bytes_max = 0;    ///< of the longest message or prompt
+  std::size_t kept_bytes = 0;        ///< of contents, at least what is left when a template trims each;
+                                     ///< completions: of the longest prompt
   std::size_t token_ids = 0;         ///< completions: token ids given in place of text, all prompts
   std::size_t token_ids_max = 0;     ///< ... in the longest prompt
   std::size_t media_parts = 0;       ///< image, audio, file and unknown parts

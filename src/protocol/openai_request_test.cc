@@ -205,6 +205,22 @@ std::string prefix(const std::string& body) {
   return request ? std::string(request->stable_prefix.of(body)) : request.error().message;
 }
 
+TEST(OpenAiRequest, KeptBytesAreWhatNoTrimCanTakeAway) {
+  const auto kept = [](const std::string& content) {
+    return chat(R"({"model":"m","messages":[{"role":"user","name":"somebody","content":")" + content +
+                "\"}]}")
+        ->prompt.kept_bytes;
+  };
+  EXPECT_EQ(kept("hello"), 5u);
+  EXPECT_EQ(kept("  a b\u00a0 "), 3u);
+  EXPECT_EQ(kept(R"(\n\ta longer text, with \"quotes\"\r\n)"), 22u);
+  // 32 bytes decoded; ten as written are taken off the ends, the last quote among them
+  EXPECT_EQ(kept(R"( \n\u2003 )"), 0u);
+  EXPECT_EQ(kept(R"(\\)"), 0u);
+  EXPECT_LE(kept(R"(abc\\n)"), 5u);  // a backslash and an n, told from a line break only by what precedes
+  EXPECT_GE(kept(R"(abc\\n)"), 3u);
+}
+
 TEST(OpenAiRequest, StablePrefixStaysWhileAConversationGrows) {
   const std::string system = R"({"role":"system","content":"s"})", user = R"({"role":"user","content":"a"})";
   const std::string open = R"({"model":"m","messages":[)";

@@ -31,6 +31,31 @@ std::size_t take_text(BodyWalk& walk, std::string_view token, std::string* out) 
   return text->size();
 }
 
+/// Bytes of a text that stay when a template trims white space around it, at least: all that may be white
+/// space, decoded or escaped, is taken off both ends, and so may be more. Decoding never lengthens a text.
+std::size_t kept_bytes(std::string_view token, std::size_t decoded) {
+  const std::string_view escaped = inside_quotes(token);
+  const auto graphic = [](char c) { return c > ' ' && c < 0x7f; };
+  std::size_t front = 0;
+  while (front < escaped.size() && (!graphic(escaped[front]) || escaped[front] == '\\')) {
+    front += escaped[front] != '\\' ? 1 : escaped.substr(front + 1, 1) == "u" ? 6 : 2;
+  }
+  std::size_t back = escaped.size();
+  while (back > front) {
+    if (!graphic(escaped[back - 1])) {
+      --back;
+    } else if (back - front >= 2 && escaped[back - 2] == '\\') {
+      back -= 2;
+    } else if (back - front >= 6 && escaped.substr(back - 6, 2) == "\\u") {
+      back -= 6;
+    } else {
+      break;
+    }
+  }
+  const std::size_t taken = std::min(front, escaped.size()) + (escaped.size() - std::max(back, front));
+  return decoded - std::min(decoded, taken);
+}
+
 /// Walks one message.
 class MessageWalk {
  public:
@@ -70,12 +95,18 @@ class MessageWalk {
 
   void content(od::value value, std::string_view token) {
     if (is_string(token)) {
-      bytes_ += take_text(walk_, token, text());
+      take_content(token);
     } else if (token == "[") {
       walk_array(walk_, value, [&](std::size_t at, od::value v) { part(at, v); });
     } else if (!is_null(token)) {
       walk_.fail_field(name(".content"), "must be a string, an array of parts or null");
     }
+  }
+
+  void take_content(std::string_view token) {
+    const std::size_t bytes = take_text(walk_, token, text());
+    bytes_ += bytes;
+    shape_.kept_bytes += kept_bytes(token, bytes);
   }
 
   void part(std::size_t at, od::value value) {
@@ -84,10 +115,7 @@ class MessageWalk {
       if (out_ != nullptr) out_->text += '\n';
     }
     const std::string_view token = token_of(value);
-    if (is_string(token)) {
-      bytes_ += take_text(walk_, token, text());
-      return;
-    }
+    if (is_string(token)) return take_content(token);
     const std::string param = name(fmt::format(".content[{}]", at));
     if (token != "{") return walk_.fail_field(param, "must be an object or a string");
     std::string type;
@@ -98,7 +126,7 @@ class MessageWalk {
         type = string_field(walk_, t, param + ".type");
       } else if ((member == "text" || member == "refusal") && is_string(t)) {
         has_text = true;
-        bytes_ += take_text(walk_, t, text());
+        take_content(t);
       } else {
         walk_.skip(v, kPartDepth);
       }
@@ -147,6 +175,7 @@ void add_prompt_text(BodyWalk& walk, PromptShape& shape, std::string_view token,
   ++shape.messages;
   shape.text_bytes += bytes;
   shape.text_bytes_max = std::max(shape.text_bytes_max, bytes);
+  shape.kept_bytes = std::max(shape.kept_bytes, kept_bytes(token, bytes));
 }
 
 void add_prompt_ids(PromptShape& shape, std::size_t ids) {
