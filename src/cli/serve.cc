@@ -91,6 +91,7 @@ int serve(const Arguments& arguments) {
     }
     return kUsage;
   }
+  for (const auto& sentence : fleet::advice(*config)) log_warning("config.advice", {{"text", sentence}});
   const sigset_t signals = block_signals();
   auto gateway =
       gateway::Gateway::start(std::make_shared<const fleet::Config>(*config),

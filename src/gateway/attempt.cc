@@ -97,6 +97,7 @@ http::Task<AttemptResult> Attempt::run(ClientCall& call, const Ask& ask, const f
       result = co_await send(call, ask, where);
     }
   }
+  if (fleet::is_failure(result.outcome)) where.upstream.note_failure();
   shared_.fleet([&](fleet::Fleet& fleet) {
     fleet.end(candidate.endpoint, result.outcome, decision.affinity, net_.now());
   });

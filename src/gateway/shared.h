@@ -33,8 +33,9 @@ class Upstream {
   [[nodiscard]] std::string fingerprint() const;
   void note_fingerprint(std::string_view fingerprint);
 
-  /// It generated a token for somebody.
+  /// It generated a token for somebody. A failure takes the proof back.
   void note_token(Instant now) { last_token_.store(now, std::memory_order_relaxed); }
+  void note_failure() { last_token_.store(Instant::min(), std::memory_order_relaxed); }
   [[nodiscard]] Instant last_token() const { return last_token_.load(std::memory_order_relaxed); }
 
   /// It answered 400 because of the limit of output that the gateway had added: not added any more.
