@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
@@ -67,7 +69,7 @@ struct SimWorld::State {
   std::vector<std::weak_ptr<Link>> links;
   std::size_t open_streams = 0;
   std::uint16_t next_port = 1024;
-  std::uint64_t trace = 0xcbf29ce484222325;  // FNV-1a
+  std::uint64_t trace = 0;
 
   void at(Instant when, std::move_only_function<void()> what) {
     events.emplace(std::pair(std::max(when, now), scheduled++), std::move(what));
@@ -87,9 +89,20 @@ struct SimWorld::State {
   }
 
   void record(std::string_view bytes) {
-    const auto mix = [this](std::uint64_t value) { trace = (trace ^ value) * 0x100000001b3; };
+    std::uint64_t hash = trace;
+    const auto mix = [&hash](std::uint64_t value) {
+      hash = std::rotl((hash ^ value) * 0x9E3779B97F4A7C15, 29);
+    };
     mix(static_cast<std::uint64_t>(now.time_since_epoch().count()));
-    for (const char byte : bytes) mix(static_cast<unsigned char>(byte));
+    mix(bytes.size());
+    while (!bytes.empty()) {
+      std::uint64_t word = 0;
+      const std::size_t n = std::min(sizeof word, bytes.size());
+      std::memcpy(&word, bytes.data(), n);
+      mix(word);
+      bytes.remove_prefix(n);
+    }
+    trace = hash;
   }
 
   /// Delivers bytes, or the end where there are none, to one end of the link.
@@ -355,11 +368,6 @@ Instant SimWorld::now() const { return state_->now; }
 void SimWorld::set_faults(const SimFaults& faults) { state_->faults = faults; }
 
 void SimWorld::kill(const std::string& name) {
-  std::vector<SimListener*> listening;
-  for (const auto& [address, listener] : state_->listeners) {
-    if (address.host == name) listening.push_back(listener);
-  }
-  for (SimListener* listener : listening) listener->close();
   for (const auto& weak : state_->links) {
     const auto link = weak.lock();
     if (!link || (link->ends[0].host != name && link->ends[1].host != name)) continue;
@@ -371,6 +379,12 @@ void SimWorld::kill(const std::string& name) {
       }
     }
   }
+  // After the resets: streams that nobody has accepted yet end with their listener, in an orderly way.
+  std::vector<SimListener*> listening;
+  for (const auto& [address, listener] : state_->listeners) {
+    if (address.host == name) listening.push_back(listener);
+  }
+  for (SimListener* listener : listening) listener->close();
 }
 
 std::size_t SimWorld::open_streams() const { return state_->open_streams; }
