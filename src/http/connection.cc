@@ -40,8 +40,18 @@ Connection::~Connection() {
 void Connection::start() {
   // A first request is as urgent as a head that has begun: who only connects must not hold a place for long.
   deadline_.set(core_->net.now() + core_->options.header);
-  spawn(core_->net, input(shared_from_this()));
-  spawn(core_->net, serve(shared_from_this()));
+  spawn(core_->net, guard(shared_from_this(), input()));
+  spawn(core_->net, guard(shared_from_this(), serve()));
+}
+
+// Without memory, say, neither half can go on alone.
+Task<void> Connection::guard(std::shared_ptr<Connection> /*self*/, Task<void> task) {
+  try {
+    co_await std::move(task);
+  } catch (...) {
+    cut();
+    throw;
+  }
 }
 
 void Connection::cut() {
@@ -66,7 +76,7 @@ void Connection::enter(Phase phase) {
   room_.notify();
 }
 
-Task<void> Connection::input(std::shared_ptr<Connection> /*self*/) {
+Task<void> Connection::input() {
   while (co_await stream_->readable()) {
     if (!take_input()) break;
     while (phase_ == Phase::answering && pending_.size() >= kPendingBytes) co_await room_.wait();
@@ -156,7 +166,7 @@ void Connection::on_deadline() {
   }
 }
 
-Task<void> Connection::serve(std::shared_ptr<Connection> /*self*/) {
+Task<void> Connection::serve() {
   while (phase_ == Phase::idle || phase_ == Phase::reading) {
     co_await wake_.wait();
     while (phase_ == Phase::answering) {

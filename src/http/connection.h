@@ -68,7 +68,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class Answer : std::uint8_t { none, begun, whole };
   enum class Framing : std::uint8_t { length, chunked, until_close, bodyless };
 
-  Task<void> input(std::shared_ptr<Connection> self);
+  Task<void> guard(std::shared_ptr<Connection> self, Task<void> task);
+  Task<void> input();
   bool take_input();
   void feed(std::string_view bytes);
   void send_continue();
@@ -77,7 +78,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_deadline();
   void enter(Phase phase);
 
-  Task<void> serve(std::shared_ptr<Connection> self);
+  Task<void> serve();
   Task<void> answer();
   Task<void> refuse(int status, std::string_view message);
   Task<void> linger();

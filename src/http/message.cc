@@ -9,6 +9,9 @@
 namespace truekeel::http {
 namespace {
 
+// Memory that clear() keeps; a usual head has less.
+constexpr std::size_t kKeptBytes = 4 << 10;
+
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 // RFC 9110, 5.6.2.
@@ -119,6 +122,7 @@ void Headers::remove(std::string_view name) {
 }
 
 void Headers::clear() {
+  if (text_.capacity() > kKeptBytes) text_ = {};
   text_.clear();
   places_.clear();
 }

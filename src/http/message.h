@@ -22,7 +22,7 @@ struct Field {
 };
 
 /// Header fields in the order of arrival, duplicates kept. Names compare without regard to case.
-/// All text stands in one buffer, which clear() keeps: a reused object allocates nothing.
+/// All text stands in one buffer, which clear() keeps at a usual size: a reused object allocates nothing.
 /// Views into it hold until the next change.
 class Headers {
  public:

@@ -16,7 +16,7 @@ namespace {
 constexpr int kStop = HPE_USER;
 
 // A larger body's memory is given back when the next request comes.
-constexpr std::size_t kKeptBodyBytes = 64 << 10;
+constexpr std::size_t kKeptBodyBytes = 8 << 10;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 

@@ -2,8 +2,10 @@
 #include "http/server.h"
 
 #include <list>
+#include <new>
 #include <utility>
 
+#include "base/log.h"
 #include "http/connection.h"
 
 namespace truekeel::http {
@@ -20,13 +22,22 @@ bool make_room(ServerCore& core) {
   return true;
 }
 
+void admit(const std::shared_ptr<ServerCore>& core, std::unique_ptr<Stream> stream) {
+  if (make_room(*core)) {
+    std::make_shared<Connection>(core, std::move(stream))->start();
+  } else {
+    stream->write_now({&kFull, 1});
+    stream->close();
+  }
+}
+
 Task<void> accept_loop(std::shared_ptr<ServerCore> core, std::shared_ptr<Listener> listener) {
   while (std::unique_ptr<Stream> stream = co_await listener->accept()) {
-    if (make_room(*core)) {
-      std::make_shared<Connection>(core, std::move(stream))->start();
-    } else {
-      stream->write_now({&kFull, 1});
-      stream->close();
+    try {
+      admit(core, std::move(stream));
+    } catch (const std::bad_alloc&) {
+      // This connection is lost; the next may find memory again.
+      log(LogLevel::error, "http.no_memory");
     }
   }
 }

@@ -331,6 +331,17 @@ TEST_P(ServerTest, AHandlerThatThrowsOrForgetsGivesA500) {
   });
 }
 
+TEST_P(ServerTest, SurvivesAnErrorBodyThatThrows) {
+  ServerOptions options;
+  options.error_body = [](int, std::string_view, std::string_view) -> ErrorBody {
+    throw std::runtime_error("no");
+  };
+  serve(
+      echo,
+      [this]() -> Task<void> { EXPECT_THAT(co_await ask("junk\r\n\r\n"), testing::AnyOf("", "<failed>")); },
+      options);
+}
+
 TEST_P(ServerTest, APartNeverPassesForTheWhole) {
   const auto handler = [](Exchange& exchange) -> Task<void> {
     const std::string& target = exchange.request().target;

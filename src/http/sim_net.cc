@@ -167,11 +167,11 @@ class SimStream final : public Stream {
   Attempt write_now(std::span<const std::string_view> pieces) override {
     End& end = here();
     if (!end.connected || end.finished || !end.failed.empty()) return {Attempt::State::failed};
-    std::string bytes;
-    for (const std::string_view piece : pieces) bytes += piece;
-    TK_ASSERT(!bytes.empty());
     if (room() == 0) return {Attempt::State::would_block};
-    bytes.resize(world_.part(std::min(room(), bytes.size()), world_.faults.short_write));
+    std::string bytes;
+    for (const std::string_view piece : pieces) bytes += piece.substr(0, room() - bytes.size());
+    TK_ASSERT(!bytes.empty());
+    bytes.resize(world_.part(bytes.size(), world_.faults.short_write));
     const std::size_t n = bytes.size();
     world_.send(link_, 1 - side_, std::move(bytes));
     return {Attempt::State::done, n};
