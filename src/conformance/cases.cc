@@ -45,6 +45,14 @@ std::vector<float> peak(std::size_t vocabulary, float gap) {
   return logits;
 }
 
+/// Distinct logits that fall by `step` from 0, their ids scattered over the vocabulary (a power of two).
+std::vector<float> slope(std::size_t vocabulary, float step) {
+  std::vector<float> logits(vocabulary);
+  for (std::size_t rank = 0; rank < vocabulary; ++rank)
+    logits[(rank * 5 + 3) % vocabulary] = -step * static_cast<float>(rank);
+  return logits;
+}
+
 /// Moves top-p and min-p off the cuts that rounding could decide.
 Row cleared(Row row, const Semantics& semantics) {
   for (int i = 0; i < 100 && !is_clear(row, semantics); ++i) {
@@ -101,23 +109,26 @@ void plain_cases(Builder& add, Dtype dtype) {
 }
 
 void filter_cases(Builder& add, Dtype dtype) {
-  const std::vector<float> typical = typical_logits(64, 64);
-  add.add("top-k", "one token too many or too few", typical, {.top_k = 5});
+  const std::vector<float> sloping = slope(64, .25F), wide = slope(4096, 0x1p-8F);
+  add.add("top-k", "one token too many or too few", sloping, {.top_k = 5});
+  add.add("top-k-wide", "a k too large for a small heap, which takes another path", wide, {.top_k = 300});
   add.add("top-k-ties", "more than k tokens stay where logits tie at the cut", logs({.3, .4, .3}, dtype),
           {.top_k = 2});
   add.add("top-k-ties-group", "ties at the cut, within a group", {3, 1, 2, 2, 2, 2, 0, 1}, {.top_k = 3});
-  add.add("top-p", "one token too many or too few", typical, {.top_p = .9F});
-  add.add("top-p-small", "a small p that leaves nothing, or everything", typical, {.top_p = .05F});
+  add.add("top-p", "one token too many or too few", sloping, {.top_p = .9F});
+  add.add("top-p-wide", "a vocabulary too large for a plain sort, which takes another path", wide,
+          {.top_p = .9F});
+  add.add("top-p-small", "a small p that leaves nothing, or everything", sloping, {.top_p = .05F});
   add.add("top-p-ties", "ties at the cut", {1, 1, 1, 1, 0, 0}, {.top_p = .35F});
   add.add_exact("top-p-boundary", "the token with which the mass is exactly p", {0, 0, 0, 0}, {.top_p = .5F});
-  add.add("min-p", "the floor taken against 1 and not against the top", typical, {.min_p = .1F});
-  add.add("top-k-top-p", "top-p on mass that is not renormalised, or before top-k", typical,
+  add.add("min-p", "the floor taken against 1 and not against the top", sloping, {.min_p = .1F});
+  add.add("top-k-top-p", "top-p on mass that is not renormalised, or before top-k", sloping,
           {.top_k = 8, .top_p = .7F});
-  add.add("temperature-top-p", "top-p before or after temperature", typical,
+  add.add("temperature-top-p", "top-p before or after temperature", sloping,
           {.temperature = 2, .top_p = .8F});
-  add.add("temperature-min-p", "min-p before or after temperature", typical,
+  add.add("temperature-min-p", "min-p before or after temperature", sloping,
           {.temperature = 2, .min_p = .2F});
-  add.add("all-filters", "the order of the chain", typical,
+  add.add("all-filters", "the order of the chain", sloping,
           {.temperature = 1.5F, .top_k = 12, .top_p = .9F, .min_p = .05F});
 }
 

@@ -30,10 +30,13 @@ std::string worst_cell(std::span<const std::uint64_t> counts, const Cells& cells
       counts[worst], draws, expected(worst));
 }
 
+/// Of the heaviest cell and, where it differs, of the lightest. A single cell has nothing to find.
 std::vector<PowerAt> power_of(const Cells& cells, std::uint64_t draws, double limit) {
+  if (cells.probability.size() < 2) return {};
   const auto [light, heavy] = std::ranges::minmax(cells.probability);
   std::vector<PowerAt> result = {{heavy, power(heavy, draws, limit)}};
-  if (light < heavy) result.push_back({light, power(light, draws, limit)});
+  constexpr double kDistinct = 0.99;
+  if (light < kDistinct * heavy) result.push_back({light, power(light, draws, limit)});
   return result;
 }
 

@@ -17,14 +17,11 @@ using Json = nlohmann::ordered_json;
 
 std::string family_of(const Outcome& outcome) { return outcome.name.substr(0, outcome.name.find('/')); }
 
-/// "a cell of 5.3 %: a share from 6.1 % or up to 4.5 %".
+/// "12.5 % in 10.1..15": an expected share, and the range beyond which another is found.
 std::string text_of(const PowerAt& power) {
-  std::string found;
-  if (power.found.above <= 1) found += fmt::format("from {:.3g} % up", 100 * power.found.above);
-  if (power.found.below >= 0)
-    found += fmt::format("{}{:.3g} % or less", found.empty() ? "" : ", ", 100 * power.found.below);
-  return fmt::format("a share of {:.3g} % that is {}", 100 * power.share,
-                     found.empty() ? "anything: not found" : found);
+  const auto percent = [](double share) { return fmt::format("{:.3g}", 100 * share); };
+  return fmt::format("{} % in {}..{}", percent(power.share), percent(std::max(power.found.below, 0.0)),
+                     percent(std::min(power.found.above, 1.0)));
 }
 
 std::string escaped(std::string_view text) {
@@ -104,12 +101,17 @@ void append_families(std::string& text, const Report& report) {
 }
 
 void append_power(std::string& text, const Report& report) {
-  text +=
-      fmt::format("Statistical checks err with probability {:.0e} in all ({:.1e} each). 99 % sure to find:\n",
-                  report.options.alpha, report.alpha_each);
-  for (const Outcome& outcome : report.outcomes)
-    for (const PowerAt& power : outcome.seen.power)
-      text += fmt::format("  {:32} {}\n", outcome.name, text_of(power));
+  text += fmt::format(
+      "\nStatistical checks err with probability {:.0e} in all, {:.1e} each. With 99 % they find a share "
+      "outside\n"
+      "the range given (heaviest cell; lightest cell):\n",
+      report.options.alpha, report.alpha_each);
+  for (const Outcome& outcome : report.outcomes) {
+    if (outcome.seen.power.empty()) continue;
+    text += fmt::format("  {:32} {}", outcome.name, text_of(outcome.seen.power.front()));
+    if (outcome.seen.power.size() > 1) text += "; " + text_of(outcome.seen.power.back());
+    text += "\n";
+  }
 }
 
 Json json_of(const Outcome& outcome) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <ranges>
 
 #include "conformance/json.h"
 
@@ -212,6 +213,16 @@ Json json_of(const Semantics& semantics) {
 }
 
 std::string semantics_json(const Semantics& semantics) { return json_of(semantics).dump(); }
+
+Result<std::vector<Step>> read_chain(std::string_view text) {
+  std::vector<Step> chain;
+  for (const auto part : std::views::split(text, ',')) {
+    const auto step = value_of<Step>(std::string(part.begin(), part.end()), "chain");
+    if (!step) return std::unexpected(step.error());
+    chain.push_back(*step);
+  }
+  return chain;
+}
 
 std::string hello_line() { return Json{{"op", "hello"}, {"protocol", kProtocol}}.dump(); }
 

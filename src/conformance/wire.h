@@ -27,6 +27,9 @@ inline constexpr int kProtocol = 1;
 /// The draws of call `id`, steps x rows. Error::invalid_argument when the line is no such answer.
 [[nodiscard]] Result<std::vector<Draw>> read_draws(std::string_view line, const Call& call, std::uint64_t id);
 
+/// Steps by name, separated by commas, as in "top_k,top_p,temperature".
+[[nodiscard]] Result<std::vector<Step>> read_chain(std::string_view text);
+
 /// Semantics as read_semantics reads them.
 [[nodiscard]] std::string semantics_json(const Semantics& semantics);
 

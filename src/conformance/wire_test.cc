@@ -52,6 +52,11 @@ TEST(Wire, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(message(R"({"semantics":{"name":"x","edges":{"nan_logit":"maybe"}}})"), HasSubstr("maybe"));
 }
 
+TEST(Wire, ReadsAChainByName) {
+  EXPECT_EQ(read_chain("top_k,temperature"), (std::vector{Step::top_k, Step::temperature}));
+  EXPECT_THAT(read_chain("top_k,,temperature").error().message, HasSubstr("\"\" is none of bias"));
+}
+
 TEST(Wire, CallsKeepWhatJsonNumbersWouldLose) {
   Row row{.logits = {std::numeric_limits<float>::quiet_NaN(), -INFINITY, 0.1F, -0.F},
           .seed = ~0ULL,
