@@ -174,6 +174,10 @@ void value_edges(Edges& edges) {
     edges.owed("denormal-order", "denormal logits have an order",
                {.logits = {0, 1e-40F, 3e-40F, 2e-40F}, .params = greedy}, best_token);
   edges.owed("zeros-tie", "-0 and +0 tie", {.logits = {-1, -0.F, 0.F}, .params = greedy}, best_token);
+  constexpr float kUlps[] = {0x1p-23F, 0x1p-10F, 0x1p-7F};  // of 1, in the order of Dtype
+  const float next = 1 + kUlps[static_cast<int>(edges.semantics().dtype)];
+  edges.owed("one-ulp", "a lead of one unit in the last place is a lead",
+             {.logits = {1, 1, next, 1}, .params = greedy}, best_token);
   edges.owed("greedy-ties", "ties at the top follow the declared rule",
              {.logits = {0, 4, 1, 4, 4}, .params = greedy}, best_token);
 }

@@ -16,6 +16,7 @@ constexpr double kShrinkWorkMax = 1e9;
 struct Judged {
   Status status;
   Seen seen;
+  bool died = false;  ///< the sampler's process: each further probe would start it again
 };
 
 Judged judge(const Check& check, Session& session, std::span<const Row> rows) {
@@ -23,7 +24,8 @@ Judged judge(const Check& check, Session& session, std::span<const Row> rows) {
   if (!seen) {
     const bool slow = seen.error().code == ErrorCode::timeout;
     const Status status = slow ? Status::undecided : check.promised ? Status::failed : Status::observed;
-    return {status, {.holds = false, .what = seen.error().message}};
+    return {
+        status, {.holds = false, .what = seen.error().message}, seen.error().code == ErrorCode::unavailable};
   }
   if (!check.promised) return {Status::observed, std::move(*seen)};
   return {seen->holds ? Status::passed : Status::failed, std::move(*seen)};
@@ -31,8 +33,6 @@ Judged judge(const Check& check, Session& session, std::span<const Row> rows) {
 
 /// Makes the failure small, and tells what the smallest example shows.
 void minimise(Outcome& outcome, const Check& check, Session& session, const Options& options) {
-  outcome.example = check.rows;
-  if (!options.shrink || !check.shrinkable) return;
   // A statistical probe is thousands of draws: few of them on large rows.
   const double work = static_cast<double>(options.draws * check.rows.front().logits.size());
   const std::size_t budget = check.statistical
@@ -80,7 +80,10 @@ Report run(Sampler& sampler, const Options& options,
     Outcome outcome{
         .name = check.name, .law = check.law, .status = judged.status, .seen = std::move(judged.seen)};
     outcome.draws = session.drawn() - before;
-    if (outcome.status == Status::failed) minimise(outcome, check, session, options);
+    if (outcome.status == Status::failed) {
+      outcome.example = check.rows;
+      if (options.shrink && check.shrinkable && !judged.died) minimise(outcome, check, session, options);
+    }
     report.outcomes.push_back(std::move(outcome));
   }
   return report;

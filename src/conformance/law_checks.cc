@@ -196,7 +196,8 @@ std::vector<Check> law_checks(const Semantics& semantics) {
   add("repeat", "equal calls give equal tokens", mixed, unchanged_under(repeats));
   add("shift", "a constant added to all logits changes nothing", shiftable_rows(semantics), shift);
   if (semantics.shards_max > 1)
-    add("shards", "the split of the vocabulary does not matter", mixed, unchanged_under(shardings));
+    add("shards", "the split of the vocabulary does not matter", mixed_rows(semantics, 4, kVocabulary),
+        unchanged_under(shardings));
   if (semantics.threads_max > 1)
     add("threads", "the number of threads does not matter", mixed, unchanged_under(threadings));
   if (!semantics.targets.empty())

@@ -136,6 +136,27 @@ struct DisabledTopKIsOne : CleanSampler {
 };
 TEST(Museum, TpuInference1386) { expect_caught<DisabledTopKIsOne>("distribution/typical"); }
 
+/// flashinfer#384: sums in floats end below the uniform for p next to 1, and the search runs past the
+/// vocabulary.
+struct SumsEndTooEarly : CleanSampler {
+  TokenId pick(const Prepared& row, const Call& call, std::size_t slot, std::uint64_t step) const override {
+    const bool last = bits(call, slot, step) >> 54 == 0x3FF;
+    return last && call.rows[slot].params.top_p < 1 ? static_cast<TokenId>(call.rows[slot].logits.size())
+                                                    : CleanSampler::pick(row, call, slot, step);
+  }
+};
+TEST(Museum, Flashinfer384) { expect_caught<SumsEndTooEarly>("edge/top-p-below-1"); }
+
+/// pytorch/xla#2525: argmax of bf16 where the logits are fp32.
+struct ComparesInBf16 : CleanSampler {
+  Ids top(const Call& call, std::size_t slot, const Logits& logits, std::size_t count) const override {
+    Logits coarse;
+    for (double logit : logits) coarse.push_back(rounded(static_cast<float>(logit), Dtype::bf16));
+    return CleanSampler::top(call, slot, coarse, count);
+  }
+};
+TEST(Museum, PytorchXla2525) { expect_caught<ComparesInBf16>("edge/one-ulp"); }
+
 /// sglang#35697: noise is numbered by rank as soon as a batch mate filters.
 struct NoiseByRankIfMateFilters : GumbelSampler {
   std::uint64_t noise_key(const Call& call, std::size_t slot, const Prepared& row,

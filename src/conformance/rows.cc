@@ -62,7 +62,7 @@ std::vector<Row> mixed_rows(const Semantics& semantics, std::size_t count, std::
     if (i % 2 == 1 && semantics.has(Step::temperature)) params.temperature = 2;
     if (i % 4 == 1 && semantics.has(Step::top_k)) params.top_k = 12;
     if (i % 4 == 2 && semantics.has(Step::top_p)) params.top_p = .8F;
-    if (i % 8 == 3 && semantics.has(Step::min_p)) params.min_p = .02F;
+    if (i % 8 == 5 && semantics.has(Step::min_p)) params.min_p = .02F;
     // The likeliest token: another row's history in its place shows in most draws.
     const TokenId best = id(std::ranges::max_element(row.logits) - row.logits.begin());
     row.history = {best, best, id(5 * i + 1)};
@@ -71,7 +71,7 @@ std::vector<Row> mixed_rows(const Semantics& semantics, std::size_t count, std::
       params.frequency = 1;
     }
     if (i % 5 == 4 && semantics.has(Step::bias)) params.bias = {{id(7 * i), 4.F}};
-    if (i % 7 == 6 && semantics.at(Edge::temperature_zero) == EdgeRule::greedy) params.temperature = 0;
+    if (i % 4 == 3 && semantics.at(Edge::temperature_zero) == EdgeRule::greedy) params.temperature = 0;
     rows.push_back(std::move(row));
   }
   return rows;

@@ -34,13 +34,14 @@ Result<std::vector<Draw>> Session::draw(Call call) {
 }
 
 Result<Tally> Session::tally(Row row, std::uint64_t draws) {
-  // Bounds the memory of one call, and the length of one line to another process.
-  constexpr std::uint64_t kStepsMax = 8192;
+  // Bounds the memory of one call, the length of one line to another process and the time to its answer.
+  constexpr std::uint64_t kStepsMax = 8192, kWorkMax = std::uint64_t{1} << 26;
+  const std::uint64_t steps_max = std::clamp<std::uint64_t>(kWorkMax / row.logits.size(), 1, kStepsMax);
   Tally tally{std::vector<std::uint64_t>(row.logits.size()), 0, {}};
   row.position = 0;
   if (repeatable()) row.seed = fresh();
   for (std::uint64_t done = 0; done < draws;) {
-    const std::uint64_t steps = std::min(draws - done, kStepsMax);
+    const std::uint64_t steps = std::min(draws - done, steps_max);
     Call call{.rows = {row}, .steps = steps};
     const Result<std::vector<Draw>> drawn = draw(std::move(call));
     if (!drawn) return std::unexpected(drawn.error());

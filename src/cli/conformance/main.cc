@@ -12,11 +12,11 @@
 #include <memory>
 
 #include "cli/commands.h"
-#include "conformance/own_sampler.h"
 #include "conformance/report.h"
 #include "conformance/wire.h"
-#include "foreign/llama_chain.h"
-#include "foreign/process_sampler.h"
+#include "samplers/llama_chain.h"
+#include "samplers/own_sampler.h"
+#include "samplers/process_sampler.h"
 
 namespace {
 
@@ -79,29 +79,30 @@ Result<std::unique_ptr<Sampler>> open_sampler(const Arguments& args) {
     if (!opened) return std::unexpected(opened.error());
     return std::move(*opened);
   };
-  foreign::ProcessOptions options;
+  samplers::ProcessOptions options;
   options.call_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(args.timeout_s * 1000));
   if (args.sampler == "process") {
     if (args.command.empty()) return fail(ErrorCode::invalid_argument, "process needs a command after --");
-    return upcast(foreign::ProcessSampler::start(args.command, options));
+    return upcast(samplers::ProcessSampler::start(args.command, options));
   }
   if (!args.command.empty())
     return fail(ErrorCode::invalid_argument, fmt::format("{} takes no command", args.sampler));
   if (args.sampler == "stdio") {
     if (args.output.empty())
       return fail(ErrorCode::invalid_argument, "stdio needs --output: standard output is taken");
-    return upcast(foreign::LineSampler::open(foreign::Fd(STDIN_FILENO), foreign::Fd(STDOUT_FILENO), options));
+    return upcast(
+        samplers::LineSampler::open(samplers::Fd(STDIN_FILENO), samplers::Fd(STDOUT_FILENO), options));
   }
   if (args.sampler == "llama") {
-    if (args.chain.empty()) return std::make_unique<foreign::LlamaChain>();
+    if (args.chain.empty()) return std::make_unique<samplers::LlamaChain>();
     auto chain = conformance::read_chain(args.chain);
     if (!chain) return std::unexpected(chain.error());
-    return std::make_unique<foreign::LlamaChain>(std::move(*chain));
+    return std::make_unique<samplers::LlamaChain>(std::move(*chain));
   }
   const auto dtype = args.dtype == "fp16"   ? conformance::Dtype::fp16
                      : args.dtype == "bf16" ? conformance::Dtype::bf16
                                             : conformance::Dtype::fp32;
-  return std::make_unique<conformance::OwnSampler>(dtype);
+  return std::make_unique<samplers::OwnSampler>(dtype);
 }
 
 bool write_file(const std::string& path, const std::string& text) {

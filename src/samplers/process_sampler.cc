@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "foreign/process_sampler.h"
+#include "samplers/process_sampler.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,12 +10,13 @@
 
 #include <array>
 #include <system_error>
+#include <thread>
 
 #include "conformance/wire.h"
 
 extern char** environ;
 
-namespace truekeel::foreign {
+namespace truekeel::samplers {
 namespace {
 
 using conformance::Call;
@@ -23,6 +24,11 @@ using conformance::Draw;
 
 std::chrono::steady_clock::time_point after(std::chrono::milliseconds timeout) {
   return std::chrono::steady_clock::now() + timeout;
+}
+
+/// How long a child may take to end by itself: one that closed its output is about to.
+std::chrono::milliseconds grace_after(const Error& error) {
+  return std::chrono::milliseconds(error.code == ErrorCode::unavailable ? 500 : 0);
 }
 
 struct Pipe {
@@ -81,7 +87,7 @@ Result<std::unique_ptr<ProcessSampler>> ProcessSampler::start(std::vector<std::s
   return sampler;
 }
 
-ProcessSampler::~ProcessSampler() { stop(); }
+ProcessSampler::~ProcessSampler() { stop({}); }
 
 Result<bool> ProcessSampler::spawn() {
   auto to_child = open_pipe(), from_child = open_pipe();
@@ -111,17 +117,21 @@ Result<bool> ProcessSampler::spawn() {
   from_child->write = Fd();
   auto lines = LineSampler::open(std::move(from_child->read), std::move(to_child->write), options_);
   if (!lines)
-    return fail(lines.error().code, fmt::format("{}: {} ({})", command_[0], lines.error().message, stop()));
+    return fail(lines.error().code, fmt::format("{}: {} ({})", command_[0], lines.error().message,
+                                                stop(grace_after(lines.error()))));
   lines_ = std::move(*lines);
   return true;
 }
 
-std::string ProcessSampler::stop() {
+std::string ProcessSampler::stop(std::chrono::milliseconds grace) {
   lines_.reset();
   if (pid_ < 0) return "not running";
   int status = 0;
-  // A child that has ended by itself tells more than one that we kill.
-  const bool ended = waitpid(pid_, &status, WNOHANG) == pid_;
+  // A child that ends by itself tells more than one that we kill.
+  const auto until = after(grace);
+  bool ended = false;
+  while (!(ended = waitpid(pid_, &status, WNOHANG) == pid_) && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
   kill(-pid_, SIGKILL);
   if (!ended) waitpid(pid_, &status, 0);
   pid_ = -1;
@@ -136,7 +146,8 @@ Result<std::vector<Draw>> ProcessSampler::draw(const Call& call) {
   auto draws = lines_->draw(call);
   if (draws) return draws;
   // An answer that is none leaves the lines out of step: the next call starts afresh in any case.
-  return fail(draws.error().code, fmt::format("{} ({})", draws.error().message, stop()));
+  return fail(draws.error().code,
+              fmt::format("{} ({})", draws.error().message, stop(grace_after(draws.error()))));
 }
 
-}  // namespace truekeel::foreign
+}  // namespace truekeel::samplers

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "foreign/llama_chain.h"
+#include "samplers/llama_chain.h"
 
 #include <llama.h>
 
 #include <memory>
 
-namespace truekeel::foreign {
+namespace truekeel::samplers {
 namespace {
 
 using namespace conformance;
@@ -97,4 +97,4 @@ Result<std::vector<Draw>> LlamaChain::draw(const Call& call) {
   return draws;
 }
 
-}  // namespace truekeel::foreign
+}  // namespace truekeel::samplers

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 
-namespace truekeel::foreign {
+namespace truekeel::samplers {
 
 /// A file descriptor with one owner.
 class Fd {
@@ -50,4 +50,4 @@ class LineChannel {
   std::string received_;
 };
 
-}  // namespace truekeel::foreign
+}  // namespace truekeel::samplers

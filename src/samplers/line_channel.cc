@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "foreign/line_channel.h"
+#include "samplers/line_channel.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace truekeel::foreign {
+namespace truekeel::samplers {
 namespace {
 
 void make_non_blocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
@@ -54,10 +54,12 @@ Result<std::string> LineChannel::exchange(std::string_view line,
                                           std::chrono::steady_clock::time_point deadline) {
   const std::string message = std::string(line) + '\n';
   std::string_view left = message;
-  received_.clear();
   while (true) {
-    if (const std::size_t end = received_.find('\n'); end != std::string::npos && left.empty())
-      return received_.substr(0, end);
+    if (const std::size_t end = received_.find('\n'); end != std::string::npos && left.empty()) {
+      std::string answer = received_.substr(0, end);
+      received_.erase(0, end + 1);
+      return answer;
+    }
     const auto remaining =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (remaining.count() <= 0) return fail(ErrorCode::timeout, "the sampler did not answer in time");
@@ -72,4 +74,4 @@ Result<std::string> LineChannel::exchange(std::string_view line,
   }
 }
 
-}  // namespace truekeel::foreign
+}  // namespace truekeel::samplers

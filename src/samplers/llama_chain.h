@@ -6,7 +6,7 @@
 
 #include "conformance/sampler.h"
 
-namespace truekeel::foreign {
+namespace truekeel::samplers {
 
 /// Builds llama.cpp's chain for each row: the steps that the row uses, in the declared order, then its
 /// `dist` sampler seeded with the row's seed (32 bits).
@@ -25,4 +25,4 @@ class LlamaChain final : public conformance::Sampler {
   std::uint32_t unseeded_ = 1;  ///< rows without a seed take the next of these
 };
 
-}  // namespace truekeel::foreign
+}  // namespace truekeel::samplers

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "conformance/sampler.h"
-#include "foreign/line_channel.h"
+#include "samplers/line_channel.h"
 
-namespace truekeel::foreign {
+namespace truekeel::samplers {
 
 struct ProcessOptions {
   std::chrono::milliseconds start_timeout{60'000};  ///< until the answer to hello: interpreters import a lot
@@ -56,8 +56,8 @@ class ProcessSampler final : public conformance::Sampler {
       : command_(std::move(command)), options_(options) {}
 
   [[nodiscard]] Result<bool> spawn();
-  /// Kills the child's process group and waits for it. Returns how it ended, in words.
-  std::string stop();
+  /// Gives the child time to end by itself, kills its process group and waits for it. Returns how it ended.
+  std::string stop(std::chrono::milliseconds grace);
 
   const std::vector<std::string> command_;
   const ProcessOptions options_;
@@ -66,4 +66,4 @@ class ProcessSampler final : public conformance::Sampler {
   conformance::Semantics semantics_;
 };
 
-}  // namespace truekeel::foreign
+}  // namespace truekeel::samplers
