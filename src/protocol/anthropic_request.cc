@@ -85,7 +85,7 @@ void MessagesWalk::take(std::string_view name, od::value value) {
     stop_sequences(value);
   } else if (is_in(kCopied, name)) {
     walk_.skip(value, kMemberDepth);
-    if (!is_number(token)) return walk_.fail_field(param, "must be a number");
+    if (!valid_number(token)) return walk_.fail_field(param, "must be a number");
     member(name, token);
   } else if (is_in(kDropped, name)) {
     walk_.skip(value, kMemberDepth);

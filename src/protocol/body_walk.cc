@@ -33,6 +33,7 @@ TextRange BodyWalk::skip(od::value value, unsigned depth) {
 }
 
 std::optional<std::uint64_t> whole_number(std::string_view token) {
+  if (!valid_number(token)) return std::nullopt;
   const char* end = token.data() + token.size();
   std::uint64_t whole = 0;
   if (const auto [at, error] = std::from_chars(token.data(), end, whole); error == std::errc() && at == end) {
@@ -41,7 +42,7 @@ std::optional<std::uint64_t> whole_number(std::string_view token) {
   double number = 0;
   const auto [at, error] = std::from_chars(token.data(), end, number);
   constexpr double kExact = 9007199254740992.0;  // 2^53: beyond, a double no longer tells whole numbers apart
-  if (!is_number(token) || error != std::errc() || at != end) return std::nullopt;
+  if (error != std::errc() || at != end) return std::nullopt;
   if (number < 0 || number > kExact || number != std::floor(number)) return std::nullopt;
   return static_cast<std::uint64_t>(number);
 }

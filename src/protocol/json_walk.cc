@@ -19,27 +19,6 @@ std::string_view trim_end(std::string_view text) {
   return text;
 }
 
-/// The number grammar of RFC 8259, section 6; any size, so that 1e400 can pass through.
-bool valid_number(std::string_view token) {
-  std::size_t at = 0;
-  const auto digits = [&] {
-    const std::size_t begin = at;
-    while (at < token.size() && is_digit(token[at])) ++at;
-    return at - begin;
-  };
-  if (token.starts_with('-')) ++at;
-  const std::size_t first = at;
-  const std::size_t whole = digits();
-  if (whole == 0 || (whole > 1 && token[first] == '0')) return false;
-  if (at < token.size() && token[at] == '.' && (++at, digits() == 0)) return false;
-  if (at < token.size() && (token[at] | 0x20) == 'e') {
-    ++at;
-    if (at < token.size() && (token[at] == '+' || token[at] == '-')) ++at;
-    if (digits() == 0) return false;
-  }
-  return at == token.size();
-}
-
 bool valid_scalar(std::string_view token) {
   return is_string(token) || token == "null" || token == "true" || token == "false" || valid_number(token);
 }
@@ -64,6 +43,26 @@ simdjson::error_code check_array(od::array array, unsigned depth) {
 
 }  // namespace
 
+bool valid_number(std::string_view token) {
+  std::size_t at = 0;
+  const auto digits = [&] {
+    const std::size_t begin = at;
+    while (at < token.size() && is_digit(token[at])) ++at;
+    return at - begin;
+  };
+  if (token.starts_with('-')) ++at;
+  const std::size_t first = at;
+  const std::size_t whole = digits();
+  if (whole == 0 || (whole > 1 && token[first] == '0')) return false;
+  if (at < token.size() && token[at] == '.' && (++at, digits() == 0)) return false;
+  if (at < token.size() && (token[at] | 0x20) == 'e') {
+    ++at;
+    if (at < token.size() && (token[at] == '+' || token[at] == '-')) ++at;
+    if (digits() == 0) return false;
+  }
+  return at == token.size();
+}
+
 simdjson::simdjson_result<od::document> JsonParser::Impl::iterate(const std::string& text) {
   if (parser.capacity() > kKeptBytes && text.size() <= kKeptBytes) parser = od::parser();
   base = text.data();
@@ -82,7 +81,11 @@ simdjson::simdjson_result<od::document> JsonParser::Impl::open_copy(std::string_
   return iterate(copy);
 }
 
-std::string_view token_of(od::value& value) { return trim_end(value.raw_json_token()); }
+std::string_view token_of(od::value& value) {
+  const std::string_view token = trim_end(value.raw_json_token());
+  if (is_string(token)) (void)value.get_raw_json_string().error();
+  return token;
+}
 
 bool name_is(od::field& field, std::string_view name) {
   const char* raw = field.key().raw();

@@ -37,15 +37,13 @@ struct JsonParser::Impl {
   [[nodiscard]] simdjson::simdjson_result<od::document> iterate(const std::string& text);
 };
 
-/// The value's first token as written: a whole scalar, or the bracket that opens a container.
+/// The value's first token as written: a whole scalar, or the bracket that opens a container. Consumes a
+/// string, for simdjson would take an unread one before a colon for a key, and {"a":"b":1} for JSON.
 [[nodiscard]] std::string_view token_of(od::value& value);
 
 [[nodiscard]] inline bool is_null(std::string_view token) { return token == "null"; }
 [[nodiscard]] inline bool is_string(std::string_view token) {
   return token.size() >= 2 && token.front() == '"';
-}
-[[nodiscard]] inline bool is_number(std::string_view token) {
-  return !token.empty() && (token.front() == '-' || (token.front() >= '0' && token.front() <= '9'));
 }
 
 /// Between the quotes, escapes as written. Requires: is_string(token).
@@ -70,6 +68,9 @@ struct JsonParser::Impl {
 /// INCOMPLETE_ARRAY_OR_OBJECT when the text ends with it, and so before the root does.
 [[nodiscard]] simdjson::error_code range_of(const JsonParser::Impl& impl, od::document& document,
                                             std::string_view token, TextRange& out);
+
+/// The number grammar of RFC 8259, section 6; any size, so that 1e400 can pass through.
+[[nodiscard]] bool valid_number(std::string_view token);
 
 /// In words for a client; never holds content.
 [[nodiscard]] std::string describe(simdjson::error_code error);

@@ -14,7 +14,7 @@ std::optional<double> number(std::string_view token) {
   double value = 0;
   const char* end = token.data() + token.size();
   const auto [at, error] = std::from_chars(token.data(), end, value);
-  if (!is_number(token) || error != std::errc() || at != end) return std::nullopt;
+  if (!valid_number(token) || error != std::errc() || at != end) return std::nullopt;
   return value;
 }
 

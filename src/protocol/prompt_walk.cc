@@ -188,7 +188,7 @@ void add_prompt_ids(PromptShape& shape, std::size_t ids) {
 char prompt_kind(std::string_view token) {
   if (is_string(token)) return '"';
   if (token == "[") return '[';
-  return is_number(token) ? '0' : '\0';
+  return valid_number(token) ? '0' : '\0';
 }
 
 }  // namespace

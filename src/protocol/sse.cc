@@ -13,6 +13,7 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 void SseParser::push(std::string_view bytes) {
   if (block_ > 0) {
     buffer_.erase(0, block_);
+    body_ -= block_;
     line_ -= block_;
     lf_ -= std::min(lf_, block_);
     cr_ -= std::min(cr_, block_);
@@ -24,7 +25,10 @@ void SseParser::push(std::string_view bytes) {
 /// The next whole line, without its end; moves line_ behind it.
 std::optional<std::string_view> SseParser::next_line() {
   if (after_cr_ && line_ < buffer_.size()) {
-    if (buffer_[line_] == '\n') ++line_;
+    if (buffer_[line_] == '\n') {
+      if (body_ == line_) ++body_;
+      ++line_;
+    }
     after_cr_ = false;
   }
   const std::string_view text = buffer_;
@@ -69,7 +73,7 @@ SseBlock SseParser::finish_block() {
                        .data = data_lines_ > 1 ? std::string_view(joined_) : data_.of(raw),
                        .id = id_,
                        .raw = raw};
-  block_ = line_;
+  block_ = body_ = line_;
   data_lines_ = 0;
   event_ = data_ = {};
   return block;
@@ -83,8 +87,8 @@ Result<std::optional<SseBlock>> SseParser::next() {
   }
   while (!failed_) {
     const auto line = next_line();
-    const std::size_t block_end = line ? line_ : buffer_.size();
-    failed_ = block_end - block_ > block_bytes_max_;
+    const char* end = line ? line->data() + line->size() : buffer_.data() + buffer_.size();
+    failed_ = static_cast<std::size_t>(end - buffer_.data()) > body_ + block_bytes_max_;
     if (failed_) break;
     if (!line) return std::nullopt;
     if (line->empty()) return finish_block();

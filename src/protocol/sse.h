@@ -27,8 +27,8 @@ struct SseBlock {
 
 class SseParser {
  public:
-  /// A block longer than this is an error: memory stays bounded whatever the peer sends. The default
-  /// holds an event of 2,000 tokens with their top 20 logprobs (1.6 KB a token).
+  /// A block longer than this, its blank line aside, is an error: memory stays bounded whatever the peer
+  /// sends. The default holds an event of 2,000 tokens with their top 20 logprobs (1.6 KB a token).
   static constexpr std::size_t kBlockBytesMax = 4u << 20;
 
   explicit SseParser(std::size_t block_bytes_max = kBlockBytesMax) : block_bytes_max_(block_bytes_max) {}
@@ -52,6 +52,7 @@ class SseParser {
   const std::size_t block_bytes_max_;
   std::string buffer_;
   std::size_t block_ = 0;  ///< where the unfinished block begins; all before has been given out
+  std::size_t body_ = 0;   ///< the same without the LF of the block before
   std::size_t line_ = 0;   ///< where its first line begins that has not been read
   std::size_t lf_ = 0;     ///< no LF stands from line_ up to here, nor CR from line_ up to cr_: each byte
   std::size_t cr_ = 0;     ///< is searched once, however small the pushes

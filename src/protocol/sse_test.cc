@@ -164,7 +164,7 @@ TEST(SseParser, ABlockBeyondTheLimitIsAnErrorHoweverItComes) {
   const std::string at_limit = "data: 12345678\n\n";
   for (const std::size_t step : {1, 3, 100}) {
     for (const bool beyond : {false, true}) {
-      SseParser parser(at_limit.size() - (beyond ? 1 : 0));
+      SseParser parser(at_limit.size() - 1 - (beyond ? 1 : 0));
       bool failed = false;
       int events = 0;
       for (std::size_t at = 0; at < at_limit.size(); at += step) {
