@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/body_walk.h"
 
-#include <charconv>
 #include <cmath>
 
 namespace truekeel::protocol {
@@ -33,16 +32,9 @@ TextRange BodyWalk::skip(od::value value, unsigned depth) {
 }
 
 std::optional<std::uint64_t> whole_number(std::string_view token) {
-  if (!valid_number(token)) return std::nullopt;
-  const char* end = token.data() + token.size();
-  std::uint64_t whole = 0;
-  if (const auto [at, error] = std::from_chars(token.data(), end, whole); error == std::errc() && at == end) {
-    return whole;
-  }
-  double number = 0;
-  const auto [at, error] = std::from_chars(token.data(), end, number);
+  if (const auto whole = number_as<std::uint64_t>(token)) return whole;
   constexpr double kExact = 9007199254740992.0;  // 2^53: beyond, a double no longer tells whole numbers apart
-  if (error != std::errc() || at != end) return std::nullopt;
+  const double number = number_as<double>(token).value_or(-1);
   if (number < 0 || number > kExact || number != std::floor(number)) return std::nullopt;
   return static_cast<std::uint64_t>(number);
 }

@@ -3,6 +3,7 @@
 // included by sources only.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -56,6 +57,17 @@ void walk_array(BodyWalk& walk, od::value value, Each&& each) {
     each(index++, element);
     if (walk.fault) return;
   }
+}
+
+/// A JSON number as a T; nullopt when it is none or does not fit.
+template <class T>
+[[nodiscard]] std::optional<T> number_as(std::string_view token) {
+  if (!valid_number(token)) return std::nullopt;
+  const char* const begin = token.data();
+  const char* const end = begin + token.size();
+  T value{};
+  const auto [at, error] = std::from_chars(begin, end, value);
+  return error == std::errc() && at == end ? std::optional<T>(value) : std::nullopt;
 }
 
 /// A whole number of at least 0, also as 16.0 or 1.6e1; nullopt for anything else.

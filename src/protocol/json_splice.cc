@@ -28,24 +28,22 @@ std::string splice(std::string_view object, std::span<const JsonMember> members,
     const std::size_t gap_end = any ? member.begin : members.front().begin;
     end = member.value.end;
     const auto edit = std::ranges::find(edits, member.name, &JsonEdit::name);
-    const bool edited = edit != edits.end();
-    const auto place = edit - edits.begin();
-    if (edited && (!edit->value || placed[place])) continue;
+    const std::string* const value = edit != edits.end() && edit->value ? &*edit->value : nullptr;
+    if (edit != edits.end() && (value == nullptr || placed[edit - edits.begin()])) continue;
     any = true;
     out += object.substr(gap, gap_end - gap);
-    out += object.substr(member.begin, (edited ? member.value.begin : member.value.end) - member.begin);
-    if (edited) {
-      out += *edit->value;
-      placed[place] = true;
-    }
+    out += object.substr(member.begin, member.value.begin - member.begin);
+    if (value != nullptr) placed[edit - edits.begin()] = true;
+    out += value != nullptr ? std::string_view(*value) : member.value.of(object);
   }
   for (std::size_t i = 0; i < edits.size(); ++i) {
-    if (placed[i] || !edits[i].value) continue;
+    const auto& value = edits[i].value;
+    if (placed[i] || !value) continue;
     if (any) out += ',';
     any = true;
     append_quoted(out, edits[i].name);
     out += ':';
-    out += *edits[i].value;
+    out += *value;
   }
   out += object.substr(end);
   return out;

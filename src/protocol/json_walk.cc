@@ -54,7 +54,10 @@ bool valid_number(std::string_view token) {
   const std::size_t first = at;
   const std::size_t whole = digits();
   if (whole == 0 || (whole > 1 && token[first] == '0')) return false;
-  if (at < token.size() && token[at] == '.' && (++at, digits() == 0)) return false;
+  if (at < token.size() && token[at] == '.') {
+    ++at;
+    if (digits() == 0) return false;
+  }
   if (at < token.size() && (token[at] | 0x20) == 'e') {
     ++at;
     if (at < token.size() && (token[at] == '+' || token[at] == '-')) ++at;
@@ -122,12 +125,12 @@ simdjson::error_code check_end(od::document& document) {
 
 simdjson::error_code range_of(const JsonParser::Impl& impl, od::document& document, std::string_view token,
                               TextRange& out) {
-  const std::size_t begin = impl.position(token.data());
+  const std::size_t begin = impl.position(token);
   std::string_view text = token;
   if (token == "{" || token == "[") {
     const char* next = nullptr;
     if (document.current_location().get(next)) return simdjson::INCOMPLETE_ARRAY_OR_OBJECT;
-    text = trim_end({token.data(), next});
+    text = trim_end(std::string_view(impl.base + begin, impl.position(next) - begin));
   }
   out = {begin, begin + text.size()};
   return simdjson::SUCCESS;

@@ -32,6 +32,7 @@ struct JsonParser::Impl {
   [[nodiscard]] simdjson::simdjson_result<od::document> open_copy(std::string_view text);
 
   [[nodiscard]] std::size_t position(const char* at) const { return static_cast<std::size_t>(at - base); }
+  [[nodiscard]] std::size_t position(std::string_view token) const { return position(token.data()); }
 
  private:
   [[nodiscard]] simdjson::simdjson_result<od::document> iterate(const std::string& text);

@@ -3,28 +3,11 @@
 
 #include <algorithm>
 #include <bitset>
-#include <charconv>
 
 #include "protocol/prompt_walk.h"
 
 namespace truekeel::protocol {
 namespace {
-
-std::optional<double> number(std::string_view token) {
-  double value = 0;
-  const char* end = token.data() + token.size();
-  const auto [at, error] = std::from_chars(token.data(), end, value);
-  if (!valid_number(token) || error != std::errc() || at != end) return std::nullopt;
-  return value;
-}
-
-std::optional<std::int64_t> integer(std::string_view token) {
-  std::int64_t value = 0;
-  const char* end = token.data() + token.size();
-  const auto [at, error] = std::from_chars(token.data(), end, value);
-  if (error != std::errc() || at != end) return std::nullopt;
-  return value;
-}
 
 struct Member {
   std::string_view name;
@@ -56,11 +39,10 @@ class RequestWalk {
     out = member.token == "true";
   }
 
-  template <class Count>
-  void count(const Member& member, Count& out) {
+  std::uint64_t count(const Member& member) {
     const auto value = whole_number(member.token);
-    if (!value) return fail(member, "must be a whole number of at least 0");
-    out = *value;
+    if (!value) fail(member, "must be a whole number of at least 0");
+    return value.value_or(0);
   }
 
   /// Whether a container that the server alone reads holds anything.
@@ -72,11 +54,11 @@ class RequestWalk {
   // A wrong kind is for the server to refuse; its JSON is checked like any other.
   std::optional<double> number_of(const Member& member) {
     walk_.skip(member.value, 1);
-    return number(member.token);
+    return number_as<double>(member.token);
   }
   std::optional<std::int64_t> integer_of(const Member& member) {
     walk_.skip(member.value, 1);
-    return integer(member.token);
+    return number_as<std::int64_t>(member.token);
   }
 
   void stream_options(const Member& member);
@@ -96,14 +78,14 @@ const std::array<W::Field, 25> W::kFields = {{
     {"model", [](W& w, Member& m) { w.text(m, w.request_.model); }},
     {"stream", [](W& w, Member& m) { w.flag(m, w.request_.stream); }},
     {"stream_options", [](W& w, Member& m) { w.stream_options(m); }},
-    {"max_tokens", [](W& w, Member& m) { w.count(m, w.request_.max_tokens); }},
-    {"max_completion_tokens", [](W& w, Member& m) { w.count(m, w.request_.max_completion_tokens); }},
-    {"n_predict", [](W& w, Member& m) { w.count(m, w.request_.n_predict); }},
-    {"n", [](W& w, Member& m) { w.count(m, w.request_.n); }},
+    {"max_tokens", [](W& w, Member& m) { w.request_.max_tokens = w.count(m); }},
+    {"max_completion_tokens", [](W& w, Member& m) { w.request_.max_completion_tokens = w.count(m); }},
+    {"n_predict", [](W& w, Member& m) { w.request_.n_predict = w.count(m); }},
+    {"n", [](W& w, Member& m) { w.request_.n = w.count(m); }},
     {"user", [](W& w, Member& m) { w.text(m, w.request_.user); }},
     {"prompt_cache_key", [](W& w, Member& m) { w.text(m, w.request_.prompt_cache_key); }},
     {"logprobs", [](W& w, Member& m) { w.logprobs(m); }},
-    {"top_logprobs", [](W& w, Member& m) { w.count(m, w.request_.top_logprobs); }},
+    {"top_logprobs", [](W& w, Member& m) { w.request_.top_logprobs = w.count(m); }},
     {"tools", [](W& w, Member& m) { w.request_.tools |= w.filled(m); }},
     {"functions", [](W& w, Member& m) { w.request_.tools |= w.filled(m); }},
     {"response_format", [](W& w, Member& m) { w.response_format(m); }},
@@ -149,7 +131,7 @@ void RequestWalk::response_format(const Member& member) {
 /// Chat asks by true, with the number in top_logprobs; completions by the number.
 void RequestWalk::logprobs(const Member& member) {
   if (request_.call == OpenAiCall::chat) return flag(member, request_.logprobs);
-  count(member, request_.top_logprobs);
+  request_.top_logprobs = count(member);
   request_.logprobs = true;
 }
 

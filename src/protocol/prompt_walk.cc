@@ -216,7 +216,7 @@ void walk_prompt(BodyWalk& walk, od::value value, PromptFacts& facts, std::vecto
       "must be a string, an array of strings, an array of token ids or an array of such arrays";
   PromptShape& shape = facts.shape;
   const std::string_view token = token_of(value);
-  const std::size_t begin = walk.impl.position(token.data()) + 1;
+  const std::size_t begin = walk.impl.position(token) + 1;
   if (is_string(token)) {
     add_prompt_text(walk, shape, token, out);
     facts.stable_prefix = {begin, begin + std::min(token.size() - 2, kPromptPrefixBytes)};
