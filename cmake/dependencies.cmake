@@ -30,7 +30,7 @@ target_include_directories(llhttp SYSTEM PUBLIC ${TRUEKEEL_CACHE}/src/llhttp/inc
 add_library(llama INTERFACE)
 target_include_directories(llama SYSTEM INTERFACE
   ${TRUEKEEL_LLAMA_SRC}/include ${TRUEKEEL_LLAMA_SRC}/ggml/include
-  ${TRUEKEEL_LLAMA_SRC}/common ${TRUEKEEL_LLAMA_SRC}/vendor)
+  ${TRUEKEEL_LLAMA_SRC}/common)
 target_link_libraries(llama INTERFACE
   -Wl,--start-group
   ${TRUEKEEL_LLAMA_BUILD}/common/libllama-common.a

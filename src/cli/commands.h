@@ -16,6 +16,10 @@ using Run = std::function<int()>;
 /// `check-config`, and the option `--print-default-config` of the program itself.
 void add_check_config(CLI::App& app, Run& run);
 
+/// `serve`.
 void add_serve(CLI::App& app, Run& run);
+
+/// `worker`.
+void add_worker(CLI::App& app, Run& run);
 
 }  // namespace truekeel::cli

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   Run run;
   add_serve(app, run);
   add_check_config(app, run);
+  add_worker(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -66,7 +66,7 @@ class Engine {
   /// Requires: every slot holds a prompt, and has room. Error as for prefill(), for all these slots.
   [[nodiscard]] virtual Result<void> decode(std::span<const SlotToken> step) = 0;
 
-  /// The rows of the last prefill() or decode(), one after the other. Valid until the next call.
+  /// The rows of the last prefill() or decode(), one after the other. Valid until the next of these.
   [[nodiscard]] virtual std::span<const float> logits() const = 0;
 
   /// Empties a slot.

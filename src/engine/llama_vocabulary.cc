@@ -205,8 +205,8 @@ bool LlamaVocabulary::byte_bound_holds() const {
 
 bool LlamaVocabulary::words_are_independent() const {
   const auto* vocab = llama_model_get_vocab(&model_);
-  // Others put a space before each text, or look at the whole of it.
-  if (llama_vocab_type(vocab) != LLAMA_VOCAB_TYPE_BPE) return false;
+  // Others put a space before each text, a token after it, or look at the whole of it.
+  if (llama_vocab_type(vocab) != LLAMA_VOCAB_TYPE_BPE || llama_vocab_get_add_eos(vocab)) return false;
   for (Token token = 0; contains(token); ++token) {
     if ((llama_vocab_get_attr(vocab, token) & (LLAMA_TOKEN_ATTR_LSTRIP | LLAMA_TOKEN_ATTR_RSTRIP)) != 0) {
       return false;

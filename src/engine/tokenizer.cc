@@ -14,12 +14,6 @@ constexpr std::size_t kPartBytes = 4096;
 
 bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-std::uint64_t count_around(const Vocabulary& vocabulary) {
-  std::vector<Token> tokens;
-  vocabulary.tokenize("", kPrompt, tokens);
-  return tokens.size();
-}
-
 }  // namespace
 
 struct Tokenizer::Loaded {
@@ -39,7 +33,6 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& gguf_path)
 Tokenizer::Tokenizer(const Vocabulary& vocabulary)
     : vocabulary_(vocabulary),
       words_are_independent_(vocabulary.words_are_independent()),
-      tokens_around_(count_around(vocabulary)),
       traits_(measure_traits(vocabulary)) {}
 
 Tokenizer::Tokenizer(std::unique_ptr<Loaded> loaded) : Tokenizer(*loaded->vocabulary) {
@@ -56,21 +49,23 @@ std::size_t safe_cut(std::string_view text, std::size_t from) {
 }
 
 PromptCount Tokenizer::count(std::string_view text, std::uint64_t stop_above) const {
-  constexpr TokenizeOptions kInside = {.add_special = false, .parse_special = true};
-  PromptCount found{.tokens = tokens_around_};
   std::vector<Token> tokens;
-  while (!text.empty()) {
-    if (found.tokens > stop_above) {
-      found.stopped = true;
-      return found;
-    }
+  const bool whole = tokenize(text, kPrompt, stop_above, tokens);
+  return {.tokens = tokens.size(), .stopped = !whole};
+}
+
+bool Tokenizer::tokenize(std::string_view text, TokenizeOptions options, std::uint64_t stop_above,
+                         std::vector<Token>& out) const {
+  // What stands around a text stands at its beginning: families that also end it are not cut into parts.
+  const auto before = out.size();
+  do {
+    if (out.size() - before > stop_above) return false;
     const auto cut = words_are_independent_ ? safe_cut(text, kPartBytes) : text.size();
-    tokens.clear();
-    vocabulary_.tokenize(text.substr(0, cut), kInside, tokens);
-    found.tokens += tokens.size();
+    vocabulary_.tokenize(text.substr(0, cut), options, out);
+    options.add_special = false;
     text.remove_prefix(cut);
-  }
-  return found;
+  } while (!text.empty());
+  return true;
 }
 
 Result<PromptCount> Tokenizer::count_chat(std::span<const Message> messages, std::uint64_t stop_above) const {

@@ -39,6 +39,10 @@ class Tokenizer {
   /// the count has passed `stop_above`. Cost: about 3 us for 100 bytes.
   [[nodiscard]] PromptCount count(std::string_view text, std::uint64_t stop_above = kCountAll) const;
 
+  /// Appends the tokens of a text, in parts as above. False when it stopped: then not all are there.
+  [[nodiscard]] bool tokenize(std::string_view text, TokenizeOptions options, std::uint64_t stop_above,
+                              std::vector<Token>& out) const;
+
   /// The tokens of a conversation as the model's template writes it.
   /// Error::invalid_argument when the template refuses it.
   [[nodiscard]] Result<PromptCount> count_chat(std::span<const Message> messages,
@@ -56,7 +60,6 @@ class Tokenizer {
   std::unique_ptr<Loaded> loaded_;  // what load() read; empty when the vocabulary is borrowed
   const Vocabulary& vocabulary_;
   const bool words_are_independent_;
-  const std::uint64_t tokens_around_;  // what the model wants around any text, such as a BOS
   fleet::TokenizerTraits traits_;
 };
 

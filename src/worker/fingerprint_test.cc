@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/fingerprint.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+namespace truekeel::worker {
+namespace {
+
+engine::EngineInfo some_info() {
+  engine::EngineInfo info;
+  info.numerics = {.weights = "abc", .ctx = 2048, .kv_type = "f16", .ubatch = 512, .engine = "e", .cpu = "c"};
+  info.slots = 8;
+  info.threads = 1;
+  return info;
+}
+
+std::string numerics_hash(const engine::EngineInfo& info) {
+  return nlohmann::json::parse(make_fingerprint(info, {}).json)["numerics"]["hash"];
+}
+
+TEST(Fingerprint, EveryPartOfTheNumericsCounts) {
+  const auto same = numerics_hash(some_info());
+  EXPECT_EQ(numerics_hash(some_info()), same);
+  const std::vector<std::function<void(engine::Numerics&)>> changes = {
+      [](auto& n) { n.weights = "abd"; },
+      [](auto& n) { n.rope_scaling = engine::RopeScaling::yarn; },
+      [](auto& n) { n.rope_scale = 4; },
+      [](auto& n) { n.yarn_orig_ctx = 8192; },
+      [](auto& n) { n.ctx = 4096; },
+      [](auto& n) { n.kv_type = "q8_0"; },
+      [](auto& n) { n.flash_attention = true; },
+      [](auto& n) { n.ubatch = 256; },
+      [](auto& n) { n.engine = "f"; },
+      [](auto& n) { n.cpu = "d"; }};
+  for (const auto& change : changes) {
+    auto info = some_info();
+    change(info.numerics);
+    EXPECT_NE(numerics_hash(info), same);
+  }
+}
+
+TEST(Fingerprint, TheNameTellsThePartsApart) {
+  auto info = some_info();
+  const auto name = make_fingerprint(info, {.replay = "exact"}).name;
+  EXPECT_EQ(name.size(), 19u);
+  info.threads = 2;
+  const auto other = make_fingerprint(info, {.replay = "exact"}).name;
+  EXPECT_EQ(other.substr(0, 15), name.substr(0, 15));  // numerics and selection
+  EXPECT_NE(other.substr(15), name.substr(15));
+  info.numerics.ubatch = 64;
+  EXPECT_NE(make_fingerprint(info, {.replay = "exact"}).name.substr(0, 11), name.substr(0, 11));
+}
+
+}  // namespace
+}  // namespace truekeel::worker

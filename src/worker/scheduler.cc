@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace truekeel::worker {
+
+using engine::Slot;
+
+Scheduler::Scheduler(engine::Engine& engine, std::uint32_t width_max)
+    : engine_(engine),
+      width_max_(width_max),
+      workspace_(static_cast<std::uint32_t>(engine.vocabulary().size())),
+      sequences_(engine.info().slots) {
+  TK_ASSERT(width_max > 0);
+}
+
+void Scheduler::admit(std::unique_ptr<Job> job) {
+  TK_ASSERT(has_free_slot());
+  TK_ASSERT(job->prompt.size() + job->max_tokens <= engine_.info().numerics.ctx);
+  // The lowest free slot: engines step neighbouring slots best.
+  const auto free = std::ranges::find_if(sequences_, [](const auto& each) { return !each; });
+  *free = std::make_unique<Sequence>(std::move(job), engine_.vocabulary());
+  prefilling_.push_back(static_cast<Slot>(free - sequences_.begin()));
+  ++busy_;
+}
+
+Scheduler::Step Scheduler::step() {
+  Step step;
+  drop_unwanted(step);
+  prefill_one(step);
+  decode_all(step);
+  return step;
+}
+
+void Scheduler::drop_unwanted(Step& step) {
+  for (Slot slot = 0; slot < sequences_.size(); ++slot) {
+    if (sequences_[slot] && !sequences_[slot]->wanted()) release(slot, step);
+  }
+}
+
+void Scheduler::prefill_one(Step& step) {
+  if (prefilling_.empty()) return;
+  const auto slot = prefilling_.front();
+  auto& sequence = *sequences_[slot];
+  const auto piece = sequence.next_piece(engine_.info().numerics.ubatch);
+  TK_ASSERT(piece);
+  if (auto done = engine_.prefill(slot, piece->tokens, piece->rows); !done) {
+    return fail(slot, std::move(done.error()), step);
+  }
+  step.prefilled += static_cast<std::uint32_t>(piece->tokens.size());
+  sequence.piece_done(*piece);
+  for (std::size_t row = 0; row < piece->rows; ++row) {
+    if (!take_row(slot, row, step)) return;
+  }
+  if (!sequence.next_piece(1)) prefilling_.pop_front();
+}
+
+void Scheduler::decode_all(Step& step) {
+  ready_.clear();
+  for (Slot slot = 0; slot < sequences_.size(); ++slot) {
+    const auto* sequence = sequences_[slot].get();
+    if (sequence == nullptr || sequence->next_piece(1) || !sequence->has_room()) continue;
+    ready_.push_back({slot, sequence->next_token()});
+  }
+  for (std::span<const engine::SlotToken> rest = ready_; !rest.empty();) {
+    const auto width = std::min<std::size_t>(width_max_, rest.size());
+    decode(rest.first(width), step);
+    rest = rest.subspan(width);
+  }
+}
+
+void Scheduler::decode(std::span<const engine::SlotToken> group, Step& step) {
+  const auto done = engine_.decode(group);
+  step.decoded += static_cast<std::uint32_t>(group.size());
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (done) {
+      (void)take_row(group[i].slot, i, step);
+    } else {
+      fail(group[i].slot, done.error(), step);
+    }
+  }
+}
+
+/// False when the job has ended.
+bool Scheduler::take_row(Slot slot, std::size_t row, Step& step) {
+  const auto outcome = sequences_[slot]->take_row(engine_.row(row), workspace_);
+  if (outcome == Sequence::Outcome::failed) {
+    ++step.failed;
+  } else {
+    ++step.completed;
+  }
+  if (outcome == Sequence::Outcome::goes_on) return true;
+  release(slot, step);
+  return false;
+}
+
+void Scheduler::fail(Slot slot, Error error, Step& step) {
+  sequences_[slot]->fail(std::move(error));
+  ++step.failed;
+  release(slot, step);
+}
+
+void Scheduler::release(Slot slot, Step& step) {
+  engine_.release(slot);
+  sequences_[slot].reset();
+  std::erase(prefilling_, slot);
+  --busy_;
+  ++step.released;
+}
+
+void Scheduler::fail_all(const Error& error) {
+  Step ignored;
+  for (Slot slot = 0; slot < sequences_.size(); ++slot) {
+    if (sequences_[slot]) fail(slot, error, ignored);
+  }
+}
+
+}  // namespace truekeel::worker

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// /v1/score and /tokenize.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "protocol/json.h"
+#include "worker/answer.h"
+#include "worker/mailbox.h"
+#include "worker/shared.h"
+
+namespace truekeel::worker {
+namespace {
+
+/// A continuation given as text is plain text: names of control tokens in it are not read as tokens.
+std::vector<Token> continuation_tokens(const Shared& shared, const ScoreRequest& request) {
+  if (const auto* tokens = std::get_if<std::vector<Token>>(&request.continuation)) return *tokens;
+  std::vector<Token> tokens;
+  (void)shared.tokenizer.tokenize(std::get<std::string>(request.continuation), {}, shared.ctx(), tokens);
+  return tokens;
+}
+
+std::string write_score(const Shared& shared, const std::vector<TokenRecord>& records,
+                        std::uint32_t prompt_tokens) {
+  std::string out = R"({"object":"score","model":)";
+  protocol::append_quoted(out, shared.limits.model);
+  out += fmt::format(R"(,"system_fingerprint":"{}","path":"prefill","tokens":)", shared.fingerprint.name);
+  append_records(out, records, shared.vocabulary());
+  double sum = 0;
+  for (const auto& record : records) sum += record.logprob;
+  out += fmt::format(
+      R"(,"sum_logprob":{:.10g},"usage":{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{}}}}})",
+      std::max(sum, -1e9), prompt_tokens, records.size(), prompt_tokens + records.size());
+  return out;
+}
+
+}  // namespace
+
+http::Task<void> handle_score(Call& call) {
+  auto& shared = call.shared;
+  const auto request = parse_score(call.exchange.body(), shared.limits);
+  if (!request) {
+    co_await respond_error(call, request.error());
+    co_return;
+  }
+  auto forced = continuation_tokens(shared, *request);
+  if (forced.empty()) {
+    co_await respond_error(
+        call, {.status = 400, .message = "The continuation is empty.", .param = "continuation", .code = ""});
+    co_return;
+  }
+  auto prompt = prompt_tokens(shared, request->prompt, forced.size());
+  if (!prompt) {
+    co_await respond_error(call, prompt.error());
+    co_return;
+  }
+  const auto mailbox = std::make_shared<Mailbox>(shared.context);
+  const MailboxCloser closer(*mailbox);
+  call.exchange.on_gone([mailbox] { mailbox->close(); });
+  auto job = std::make_unique<Job>();
+  const auto prompt_size = static_cast<std::uint32_t>(prompt->size());
+  job->prompt = std::move(*prompt);
+  job->max_tokens = static_cast<std::uint32_t>(forced.size());
+  job->forced = std::move(forced);
+  job->wants_records = true;
+  job->top = request->top;
+  job->sink = mailbox->sink(0);
+  if (!shared.inference.submit(std::move(job))) {
+    co_await respond_error(call, queue_full());
+    co_return;
+  }
+  std::vector<TokenRecord> records;
+  while (true) {
+    auto deliveries = co_await mailbox->take();
+    if (deliveries.empty()) co_return;  // the client has left
+    for (auto& delivery : deliveries) {
+      if (!delivery.ending) {
+        records.push_back(std::move(delivery.record));
+      } else if (delivery.ending->finish == Finish::failed) {
+        co_await respond_error(call, to_api_error(delivery.ending->error));
+        co_return;
+      } else {
+        co_await respond_json(call, write_score(shared, records, prompt_size));
+        co_return;
+      }
+    }
+  }
+}
+
+http::Task<void> handle_tokenize(Call& call) {
+  auto& shared = call.shared;
+  const auto request = parse_tokenize(call.exchange.body(), shared.limits);
+  if (!request) {
+    co_await respond_error(call, request.error());
+    co_return;
+  }
+  std::vector<Token> tokens;
+  bool whole = true;
+  const auto stop_above = request->stop_above.value_or(engine::kCountAll);
+  if (const auto* given = std::get_if<std::vector<Token>>(&request->prompt)) {
+    tokens = *given;
+  } else if (const auto* text = std::get_if<std::string>(&request->prompt)) {
+    whole = shared.tokenizer.tokenize(*text, request->options, stop_above, tokens);
+  } else {
+    const auto rendered = shared.vocabulary().render(std::get<std::vector<engine::Message>>(request->prompt));
+    if (!rendered) {
+      co_await respond_error(
+          call, {.status = 400, .message = rendered.error().message, .param = "messages", .code = ""});
+      co_return;
+    }
+    whole = shared.tokenizer.tokenize(*rendered, engine::kPrompt, stop_above, tokens);
+  }
+  std::string out =
+      fmt::format(R"({{"count":{},"stopped":{},"max_model_len":{})", tokens.size(), !whole, shared.ctx());
+  if (request->with_tokens) out += fmt::format(R"(,"tokens":[{}])", fmt::join(tokens, ","));
+  co_await respond_json(call, out + "}");
+}
+
+}  // namespace truekeel::worker

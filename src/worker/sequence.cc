@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/sequence.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "worker/top_tokens.h"
+
+namespace truekeel::worker {
+namespace {
+
+/// Rows of a scored piece: one buffer of logits holds them all, 25 MB for 50,000 tokens.
+constexpr std::size_t kScoredRowsMax = 128;
+
+select::Row as_row(std::span<const float> logits) {
+  return {.data = logits.data(), .size = static_cast<std::uint32_t>(logits.size())};
+}
+
+TokenRecord make_record(const Job& job, std::span<const float> row, Token token, double normaliser) {
+  return {.id = token,
+          .logprob = static_cast<double>(row[static_cast<std::size_t>(token)]) - normaliser,
+          .rank = rank_of(row, token),
+          .top = top_tokens(row, normaliser, job.top)};
+}
+
+}  // namespace
+
+bool Sampling::operator==(const Sampling& other) const {
+  const auto same_bias = [](const select::TokenBias& a, const select::TokenBias& b) {
+    return a.id == b.id && a.bias == b.bias;
+  };
+  return temperature == other.temperature && top_k == other.top_k && top_p == other.top_p &&
+         min_p == other.min_p && presence == other.presence && frequency == other.frequency &&
+         seed == other.seed && stream == other.stream && std::ranges::equal(bias, other.bias, same_bias);
+}
+
+Sequence::Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary)
+    : job_(std::move(job)), vocabulary_(vocabulary), text_(job_->stop) {
+  TK_ASSERT(!job_->prompt.empty() && job_->max_tokens > 0 && job_->sink);
+  TK_ASSERT(job_->forced.empty() || job_->forced.size() == job_->max_tokens);
+}
+
+std::optional<Sequence::Piece> Sequence::next_piece(std::size_t ubatch) const {
+  const std::span<const Token> prompt = job_->prompt;
+  if (fed_ < prompt.size()) {
+    const auto tokens = prompt.subspan(fed_, std::min(ubatch, prompt.size() - fed_));
+    return Piece{tokens, fed_ + tokens.size() == prompt.size() ? 1u : 0u};
+  }
+  // Of the scored tokens the last one need not be fed: nothing is asked about what follows it.
+  const auto fed = fed_ - prompt.size();
+  if (fed + 1 >= job_->forced.size()) return std::nullopt;
+  const auto size = std::min({ubatch, kScoredRowsMax, job_->forced.size() - 1 - fed});
+  return Piece{std::span<const Token>(job_->forced).subspan(fed, size), size};
+}
+
+Sequence::Outcome Sequence::take_row(std::span<const float> row, select::Workspace& workspace) {
+  auto record = scores() ? score(row, workspace) : sample(row, workspace);
+  if (!record) {
+    fail(std::move(record.error()));
+    return Outcome::failed;
+  }
+  next_token_ = record->id;
+  ++completed_;
+  count(next_token_);
+
+  const bool is_end = !scores() && !job_->ignore_end && vocabulary_.is_end(next_token_);
+  const bool shows = !scores() && vocabulary_.is_text(next_token_);
+  job_->sink->token(std::move(*record), shows ? text_.push(vocabulary_.piece(next_token_)) : std::string());
+  if (!is_end && !text_.stopped() && completed_ < job_->max_tokens) return Outcome::goes_on;
+  end(is_end || text_.stopped() ? Finish::stop : Finish::length, text_.finish());
+  return Outcome::ended;
+}
+
+select::Params Sequence::params() const {
+  const auto& sampling = job_->sampling;
+  return {.temperature = sampling.temperature,
+          .top_k = sampling.top_k,
+          .top_p = sampling.top_p,
+          .min_p = sampling.min_p,
+          .frequency = sampling.frequency,
+          .presence = sampling.presence,
+          .counts = counts_,
+          .bias = sampling.bias};
+}
+
+std::expected<TokenRecord, Error> Sequence::sample(std::span<const float> row,
+                                                   select::Workspace& workspace) const {
+  const auto draw = select::Draw::at(job_->sampling.seed, completed_, job_->sampling.stream);
+  select::FullRecord full;
+  const auto choice =
+      select::select(as_row(row), params(), draw, workspace, job_->wants_records ? &full : nullptr);
+  if (!choice) return std::unexpected(choice.error().to_error());
+  const auto token = static_cast<Token>(choice->id);
+  return job_->wants_records ? make_record(*job_, row, token, full.normaliser) : TokenRecord{.id = token};
+}
+
+std::expected<TokenRecord, Error> Sequence::score(std::span<const float> row,
+                                                  select::Workspace& workspace) const {
+  select::FullRecord full;
+  const auto top = select::select(as_row(row), {.temperature = 0}, {}, workspace, &full);
+  if (!top) return std::unexpected(top.error().to_error());
+  return make_record(*job_, row, job_->forced[completed_], full.normaliser);
+}
+
+void Sequence::count(Token token) {
+  if (job_->sampling.presence == 0 && job_->sampling.frequency == 0) return;
+  const auto id = static_cast<std::uint32_t>(token);
+  const auto at = std::ranges::lower_bound(counts_, id, {}, &select::TokenCount::id);
+  if (at != counts_.end() && at->id == id) {
+    ++at->counted;
+  } else {
+    counts_.insert(at, {.id = id, .counted = 1});
+  }
+}
+
+void Sequence::fail(Error error) { end(Finish::failed, text_.finish(), std::move(error)); }
+
+void Sequence::end(Finish finish, std::string text, Error error) {
+  job_->sink->end({.finish = finish,
+                   .prompt_tokens = static_cast<std::uint32_t>(job_->prompt.size()),
+                   .completion_tokens = completed_,
+                   .error = std::move(error)},
+                  std::move(text));
+}
+
+}  // namespace truekeel::worker

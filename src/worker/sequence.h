@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// One job in one slot: how much of its prompt is fed, what it has sampled, when it ends.
+// Thread safety: the inference thread. Invariant: the sink gets one record for every token that is counted,
+// and then one ending, unless nobody wants them any more.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/vocabulary.h"
+#include "select/select.h"
+#include "worker/job.h"
+#include "worker/text_stream.h"
+
+namespace truekeel::worker {
+
+class Sequence {
+ public:
+  /// `vocabulary` is borrowed for life.
+  Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary);
+
+  struct Piece {
+    std::span<const Token> tokens;
+    std::size_t rows = 0;  ///< logits are wanted for so many of its last tokens
+  };
+  /// What to prefill next: prompts in pieces of `ubatch`, from their beginning, so that equal prompts are
+  /// cut alike. Nothing when the answer is decoded from here on.
+  [[nodiscard]] std::optional<Piece> next_piece(std::size_t ubatch) const;
+  /// Requires: that piece has been prefilled.
+  void piece_done(const Piece& piece) { fed_ += piece.tokens.size(); }
+
+  /// The token to decode next. Requires: no piece is left.
+  [[nodiscard]] Token next_token() const { return next_token_; }
+
+  enum class Outcome : std::uint8_t { goes_on, ended, failed };
+  /// Takes the row of logits after what the slot holds, in order.
+  [[nodiscard]] Outcome take_row(std::span<const float> row, select::Workspace& workspace);
+
+  void fail(Error error);
+
+  [[nodiscard]] bool wanted() const { return job_->sink->wanted(); }
+  [[nodiscard]] bool has_room() const { return job_->sink->has_room(); }
+  [[nodiscard]] bool scores() const { return !job_->forced.empty(); }
+
+ private:
+  [[nodiscard]] select::Params params() const;
+  [[nodiscard]] std::expected<TokenRecord, Error> sample(std::span<const float> row,
+                                                         select::Workspace& workspace) const;
+  [[nodiscard]] std::expected<TokenRecord, Error> score(std::span<const float> row,
+                                                        select::Workspace& workspace) const;
+  void count(Token token);
+  void end(Finish finish, std::string text, Error error = {});
+
+  const std::unique_ptr<const Job> job_;
+  const engine::Vocabulary& vocabulary_;
+  TextStream text_;
+  std::size_t fed_ = 0;
+  std::uint32_t completed_ = 0;
+  Token next_token_ = 0;
+  std::vector<select::TokenCount> counts_;  // of the answer's tokens, ids ascending; only for penalties
+};
+
+}  // namespace truekeel::worker
