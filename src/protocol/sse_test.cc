@@ -179,6 +179,22 @@ TEST(SseParser, ABlockBeyondTheLimitIsAnErrorHoweverItComes) {
   }
 }
 
+TEST(SseParser, TheLimitDoesNotDependOnWhereCrLfIsCut) {
+  const std::string text = "data: a\r\n\r\ndata: b\r\n\r\n";
+  constexpr std::size_t kContent = std::string_view("data: a\r\n").size();
+  for (const std::size_t limit : {kContent - 1, kContent}) {
+    for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+      SseParser parser(limit);
+      int events = 0;
+      for (const auto& piece : {text.substr(0, cut), text.substr(cut)}) {
+        parser.push(piece);
+        for (auto block = parser.next(); block && *block; block = parser.next()) ++events;
+      }
+      EXPECT_EQ(events, limit == kContent ? 2 : 0) << "cut at " << cut;
+    }
+  }
+}
+
 TEST(SseParser, StaysInErrorAndGivesEarlierBlocksFirst) {
   SseParser parser(16);
   parser.push("data: a\n\ndata: 0123456789abcdef\n\ndata: b\n\n");
