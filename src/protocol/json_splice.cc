@@ -27,14 +27,18 @@ std::string splice(std::string_view object, std::span<const JsonMember> members,
     const std::size_t gap = any ? end : open + 1;
     const std::size_t gap_end = any ? member.begin : members.front().begin;
     end = member.value.end;
-    const auto edit = std::ranges::find(edits, member.name, &JsonEdit::name);
-    const std::string* const value = edit != edits.end() && edit->value ? &*edit->value : nullptr;
-    if (edit != edits.end() && (value == nullptr || placed[edit - edits.begin()])) continue;
+    std::string_view value = member.value.of(object);
+    if (const auto found = std::ranges::find(edits, member.name, &JsonEdit::name); found != edits.end()) {
+      const std::optional<std::string>& set = found->value;
+      auto placed_here = placed[found - edits.begin()];
+      if (!set || placed_here) continue;
+      value = *set;
+      placed_here = true;
+    }
     any = true;
     out += object.substr(gap, gap_end - gap);
     out += object.substr(member.begin, member.value.begin - member.begin);
-    if (value != nullptr) placed[edit - edits.begin()] = true;
-    out += value != nullptr ? std::string_view(*value) : member.value.of(object);
+    out += value;
   }
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const auto& value = edits[i].value;

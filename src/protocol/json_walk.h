@@ -32,7 +32,9 @@ struct JsonParser::Impl {
   [[nodiscard]] simdjson::simdjson_result<od::document> open_copy(std::string_view text);
 
   [[nodiscard]] std::size_t position(const char* at) const { return static_cast<std::size_t>(at - base); }
-  [[nodiscard]] std::size_t position(std::string_view token) const { return position(token.data()); }
+  [[nodiscard]] std::size_t position(std::string_view token) const {
+    return static_cast<std::size_t>(token.data() - base);
+  }
 
  private:
   [[nodiscard]] simdjson::simdjson_result<od::document> iterate(const std::string& text);
