@@ -12,8 +12,9 @@
 
 namespace truekeel::select {
 
+/// The ordinals [low, high).
 struct Bracket {
-  Ordinal low = 0, high = 0;  ///< [low, high)
+  Ordinal low = 0, high = 0;
 };
 
 struct Above {

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "select/simd-inl.h"
+#include "select/survey.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace truekeel::select::HWY_NAMESPACE {
@@ -31,18 +32,44 @@ struct CutV {
 
 }  // namespace
 
-void collect(const Blocks& blocks, const Ordinal* groups, Ordinal least, Ordinal below, Candidates* list) {
+/// Branches on hits where they are rare; where not, storing nothing costs less than a mispredicted branch.
+template <bool kRare, class E>
+HWY_INLINE void collect_blocks(const Blocks& blocks, const Ordinal* groups, Ordinal least, Candidates& list) {
+  const Reaches reaches(least);
+  for (std::uint32_t b = 0; b < blocks.count(); ++b) {
+    if (!any_at_least(groups + b * kGroups, least)) continue;
+    const auto* block = reinterpret_cast<const E*>(blocks[b]);
+    for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
+      const FloatV x = load(block + i);
+      const IntM mask = reaches(x);
+      if (kRare && hn::AllFalse(Ints(), mask)) continue;
+      append(list, mask, ordinals(x), ids_from(b * kBlock + i));
+    }
+  }
+}
+
+void collect(const Blocks& blocks, const Ordinal* groups, Ordinal least, bool rare, Candidates* list) {
+  with_type(blocks.dtype, [&]<class E>(const E*) {
+    Candidates found = *list;
+    if (rare)
+      collect_blocks<true, E>(blocks, groups, least, found);
+    else
+      collect_blocks<false, E>(blocks, groups, least, found);
+    *list = found;
+  });
+}
+
+void collect_equal(const Blocks& blocks, const Ordinal* groups, Ordinal wanted, Candidates* list) {
   with_type(blocks.dtype, [&]<class E>(const E*) {
     const Ints di;
     Candidates found = *list;
     for (std::uint32_t b = 0; b < blocks.count(); ++b) {
-      if (!any_at_least(groups + b * kGroups, least)) continue;
+      if (!any_at_least(groups + b * kGroups, wanted)) continue;
       const auto* block = reinterpret_cast<const E*>(blocks[b]);
       for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
         const IntV ordinal = ordinals(load(block + i));
-        const auto mask = hn::AndNot(at_least(di, ordinal, below), at_least(di, ordinal, least));
-        if (hn::AllFalse(di, mask)) continue;
-        append(found, mask, ordinal, hn::Iota(Words(), b * kBlock + i));
+        const IntM mask = hn::Eq(ordinal, hn::Set(di, wanted));
+        if (!hn::AllFalse(di, mask)) append(found, mask, ordinal, ids_from(b * kBlock + i));
       }
     }
     *list = found;
@@ -95,18 +122,23 @@ namespace truekeel::select {
 namespace {
 
 HWY_EXPORT(collect);
+HWY_EXPORT(collect_equal);
 HWY_EXPORT(retain);
 HWY_EXPORT(count_kept);
 HWY_EXPORT(nth_with);
 
 }  // namespace
 
-std::uint32_t collect(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal least, Ordinal below,
-                      Candidates& list) {
+void collect(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal least, Candidates& list) {
   TK_ASSERT(least > kForbiddenOrdinal);
-  const std::uint32_t before = list.count;
-  HWY_DYNAMIC_DISPATCH(collect)(blocks, groups.data(), least, below, &list);
-  return list.count - before;
+  const auto own = groups.first(static_cast<std::size_t>(blocks.count()) * kGroups);
+  const bool rare = groups_at_least(own, least) < own.size() / 8;
+  HWY_DYNAMIC_DISPATCH(collect)(blocks, groups.data(), least, rare, &list);
+}
+
+void collect_equal(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal wanted, Candidates& list) {
+  TK_ASSERT(wanted > kForbiddenOrdinal);
+  HWY_DYNAMIC_DISPATCH(collect_equal)(blocks, groups.data(), wanted, &list);
 }
 
 void retain(Candidates& list, Cut cut) { HWY_DYNAMIC_DISPATCH(retain)(&list, cut); }

@@ -22,11 +22,10 @@ struct Candidates {
   [[nodiscard]] std::span<const Ordinal> all() const { return {ordinals, count}; }
 };
 
-/// Appends every element whose ordinal lies in [least, below) and returns how many.
-/// Requires: least is above kForbiddenOrdinal. Cost: reads the blocks that have a maximum of at least
-/// `least`.
-std::uint32_t collect(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal least, Ordinal below,
-                      Candidates& list);
+/// Appends every element whose ordinal is at least this, or is this one.
+/// Requires: it is above kForbiddenOrdinal. Cost: reads the blocks that have a maximum of at least that.
+void collect(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal least, Candidates& list);
+void collect_equal(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal wanted, Candidates& list);
 
 /// A prefix of the order (key descending, id ascending): all above the threshold, and those equal to it whose
 /// id is at most last_tie.

@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select/full_record.h"
 
+#include "select/bracket.h"
 #include "select/logarithm.h"
 #include "select/mass.h"
 #include "select/survey.h"
 
 namespace truekeel::select {
 TailSums sums_above_cuts(const Blocks& raw, Scale scale, std::uint64_t total, Buffers& buffers) {
-  TailSums least;
-  for (std::size_t cut = 0; cut < least.size(); ++cut) least[cut] = share_of(kTailCuts[cut], total);
-  static_assert(kTailCuts.back() < kTailCuts.front());
-  Candidates& list = buffers.list;
-  list.count = 0;
-  // No weight reaches a cut that is above the top's: then all are below.
-  if (least.back() <= kWeightMax)
-    collect(raw, buffers.groups, ordinal_with_weight(least.back(), scale), kInfinityOrdinal, list);
-  const auto weights = buffers.scratch.weights.first(list.count);
-  weights_of(list.all(), scale, weights);
   TailSums above{};
-  for (const std::uint64_t weight : weights)
-    for (std::size_t cut = 0; cut < least.size(); ++cut) above[cut] += weight >= least[cut] ? weight : 0;
+  for (std::size_t cut = 0; cut < above.size(); ++cut) {
+    const std::uint64_t least = share_of(kTailCuts[cut], total);
+    if (least > kWeightMax) continue;  // not even the top reaches it
+    const Ordinal ordinal = ordinal_with_weight(least, scale);
+    buffers.list.count = 0;
+    above[cut] =
+        sum_above(raw, buffers.groups, scale, {ordinal, ordinal}, buffers.block_mass, buffers.list).mass;
+  }
   return above;
 }
 

@@ -5,6 +5,8 @@
 #define HWY_TARGET_INCLUDE "select/mass.cc"
 #include <hwy/foreach_target.h>
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "select/parts-inl.h"
 
@@ -17,27 +19,19 @@ HWY_INLINE void block_parts(const E* block, Scale scale, PartsBuffer& parts) {
   for (std::uint32_t i = 0; i < kBlock; i += lanes()) parts.store(weight_parts(load(block + i), scale), i);
 }
 
-/// Whether every element of a block is so far below the top that its weight is 0.
-HWY_INLINE bool weightless(const Ordinal* groups, Scale scale) {
-  const Floats df;
-  for (std::uint32_t i = 0; i < kGroups; i += lanes()) {
-    const FloatV z = exponents(values_of(hn::LoadU(Ints(), groups + i)), scale);
-    if (!hn::AllFalse(df, hn::Lt(z, hn::Set(df, kExponentMax)))) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
-std::uint64_t mass_of(const Blocks& blocks, const Ordinal* groups, Scale scale, std::uint64_t* block_mass) {
+/// Blocks without an element of at least `least` are taken for weightless.
+std::uint64_t mass_of(const Blocks& blocks, const Ordinal* groups, Ordinal least, Scale scale,
+                      std::uint64_t* block_mass) {
   PartsBuffer parts;
   return with_type(blocks.dtype, [&]<class E>(const E*) {
     std::uint64_t total = 0;
     for (std::uint32_t b = 0; b < blocks.count(); ++b) {
       block_mass[b] = 0;
-      if (weightless(groups + b * kGroups, scale)) continue;
+      if (!any_at_least(groups + b * kGroups, least)) continue;
       block_parts(reinterpret_cast<const E*>(blocks[b]), scale, parts);
-      total += block_mass[b] = sum_weights(parts);
+      total += block_mass[b] = sum_weights(parts, kBlock);
     }
     return total;
   });
@@ -79,7 +73,8 @@ HWY_EXPORT(weights_of);
 std::uint64_t mass_of(const Blocks& blocks, std::span<const Ordinal> groups, Scale scale,
                       std::span<std::uint64_t> block_mass) {
   TK_ASSERT(block_mass.size() >= blocks.count());
-  return HWY_DYNAMIC_DISPATCH(mass_of)(blocks, groups.data(), scale, block_mass.data());
+  return HWY_DYNAMIC_DISPATCH(mass_of)(blocks, groups.data(), weightless_below(scale), scale,
+                                       block_mass.data());
 }
 
 void weights_of_block(const Blocks& blocks, std::uint32_t block, Scale scale, BlockWeights& weights) {
@@ -90,6 +85,12 @@ std::uint64_t weights_of(std::span<const Ordinal> ordinals, Scale scale, std::sp
   TK_ASSERT(weights.size() == ordinals.size());
   return HWY_DYNAMIC_DISPATCH(weights_of)(ordinals.data(), static_cast<std::uint32_t>(ordinals.size()), scale,
                                           weights.data());
+}
+
+Ordinal weightless_below(Scale scale) {
+  // A thousandth and one step more than needed: no rounding can make it too high.
+  const float distance = 1.001f * (kExponentMax / scale.factor);
+  return std::max(ordinal_of(scale.max - distance) - 1, kForbiddenOrdinal + 1);
 }
 
 Ordinal ordinal_with_weight(std::uint64_t least, Scale scale) {

@@ -17,6 +17,9 @@ namespace truekeel::select {
 [[nodiscard]] std::uint64_t mass_of(const Blocks& blocks, std::span<const Ordinal> groups, Scale scale,
                                     std::span<std::uint64_t> block_mass);
 
+/// An ordinal below which weights are 0 for sure; some of those above may be 0 too.
+[[nodiscard]] Ordinal weightless_below(Scale scale);
+
 /// The least ordinal whose weight is at least this. Requires: 1 <= least <= kWeightMax.
 [[nodiscard]] Ordinal ordinal_with_weight(std::uint64_t least, Scale scale);
 

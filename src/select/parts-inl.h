@@ -34,13 +34,15 @@ struct PartsBuffer {
 };
 
 #if HWY_TARGET == HWY_SCALAR
-HWY_INLINE std::uint64_t sum_weights(PartsBuffer& parts) {
+/// Sums the first weights. Requires: count is a multiple of the vector length.
+HWY_INLINE std::uint64_t sum_weights(PartsBuffer& parts, std::uint32_t count) {
   std::uint64_t sum = 0;
-  for (std::uint32_t i = 0; i < kBlock; ++i) sum += parts.weight(i);
+  for (std::uint32_t i = 0; i < count; ++i) sum += parts.weight(i);
   return sum;
 }
 #else
-HWY_INLINE std::uint64_t sum_weights(PartsBuffer& parts) {
+/// Sums the first weights. Requires: count is a multiple of the vector length.
+HWY_INLINE std::uint64_t sum_weights(PartsBuffer& parts, std::uint32_t count) {
   const Words dw;
   const hn::Repartition<std::uint64_t, Words> d64;
   // Hidden from the compiler, which would turn masked loads by a constant into loads and ANDs.
@@ -54,7 +56,7 @@ HWY_INLINE std::uint64_t sum_weights(PartsBuffer& parts) {
   auto even = hn::Zero(d64), odd = hn::Zero(d64);
   const std::uint32_t* const mantissa = parts.mantissa();
   const std::uint32_t* const shift = parts.shift();
-  for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
+  for (std::uint32_t i = 0; i < count; i += lanes()) {
     even = hn::Add(even, hn::Shr(masked(high, mantissa + i - 1), masked(low, shift + i)));
     odd = hn::Add(odd, hn::Shr(masked(high, mantissa + i), masked(low, shift + i + 1)));
   }

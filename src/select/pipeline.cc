@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "select/bracket.h"
 #include "select/draw.h"
 #include "select/mass.h"
 #include "select/topk.h"
@@ -38,8 +39,7 @@ void Pipeline::top_k(std::uint32_t k) {
   }
   // The k best of a prefix are the k best of the row.
   buffers_.list.count = 0;
-  select::top_k(blocks_, buffers_.groups.first(blocks_.count() * kGroups), k, buffers_.scratch.ordinals,
-                buffers_.list);
+  select::top_k(blocks_, groups(), k, buffers_.scratch.ordinals, buffers_.list);
   form_ = Form::list;
 }
 
@@ -47,18 +47,29 @@ void Pipeline::top_p(double share) {
   if (form_ == Form::prefix) make_list(prefix_.cut.threshold);
   if (form_ == Form::list) return top_p_of(buffers_.list, scale_, share, buffers_.scratch);
   const std::uint64_t mass = whole_mass();
-  prefix_ = select::top_p(blocks_, buffers_.groups, scale_, mass, needed_of(share, mass), buffers_.block_mass,
-                          buffers_.scratch, buffers_.list);
+  const auto prefix = select::top_p(blocks_, groups(), scale_, mass, needed_of(share, mass),
+                                    buffers_.block_mass, buffers_.scratch, buffers_.list);
+  form_ = prefix ? Form::prefix : Form::list;
+  if (!prefix) return;
+  prefix_ = *prefix;
   prefix_temperature_ = temperature_;
-  form_ = Form::prefix;
 }
 
 void Pipeline::min_p(double share) {
   const Ordinal least = ordinal_with_weight(std::max<std::uint64_t>(1, share_of(share, kWeightMax)), scale_);
-  if (form_ == Form::list)
-    retain(buffers_.list, Cut::at_least(least));
-  else
-    make_list(least);
+  if (form_ == Form::list) return retain(buffers_.list, Cut::at_least(least));
+  if (form_ == Form::whole && groups_at_least(groups(), least) > blocks_.count()) return keep_at_least(least);
+  make_list(least);
+}
+
+/// Turns a whole row into the prefix of its elements of at least this, which are many.
+void Pipeline::keep_at_least(Ordinal least) {
+  buffers_.list.count = 0;
+  const Above above =
+      sum_above(blocks_, buffers_.groups, scale_, {least, least}, buffers_.block_mass, buffers_.list);
+  prefix_ = {Cut::at_least(least), above.mass, above.count};
+  prefix_temperature_ = temperature_;
+  form_ = Form::prefix;
 }
 
 std::uint64_t Pipeline::whole_mass() {
@@ -71,8 +82,7 @@ std::uint64_t Pipeline::whole_mass() {
 void Pipeline::make_list(Ordinal least) {
   const Cut cut = form_ == Form::prefix ? prefix_.cut : Cut::everything();
   buffers_.list.count = 0;
-  collect(blocks_, buffers_.groups, std::max({least, cut.threshold, kForbiddenOrdinal + 1}), kInfinityOrdinal,
-          buffers_.list);
+  collect(blocks_, buffers_.groups, std::max({least, cut.threshold, kForbiddenOrdinal + 1}), buffers_.list);
   if (form_ == Form::prefix) retain(buffers_.list, cut);
   form_ = Form::list;
 }

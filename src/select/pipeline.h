@@ -37,8 +37,12 @@ class Pipeline {
     list,    ///< buffers.list
   };
 
+  [[nodiscard]] std::span<const Ordinal> groups() const {
+    return buffers_.groups.first(blocks_.count() * kGroups);
+  }
   [[nodiscard]] std::uint64_t whole_mass();
   void make_list(Ordinal least);
+  void keep_at_least(Ordinal least);
   [[nodiscard]] Choice draw_from_blocks(std::uint64_t bits, std::uint64_t mass, std::uint32_t count, Cut cut);
 
   const Blocks blocks_;

@@ -73,7 +73,7 @@ bool ShardPipeline::cut_at(Measure measure, std::uint64_t needed) {
   const std::uint64_t ties = (needed - found->above + each - 1) / each;
   Candidates& list = buffers_.list;
   list.count = 0;
-  collect(blocks_, buffers_.groups, found->ordinal, found->ordinal + 1, list);
+  collect_equal(blocks_, buffers_.groups, found->ordinal, list);
   retain(list, cut_);
   std::uint64_t before = list.count;
   if (!transport_.exclusive_scan(before)) return false;

@@ -29,6 +29,11 @@ using IntV = hn::VFromD<Ints>;
 using WordV = hn::VFromD<Words>;
 using IntM = decltype(hn::Eq(IntV(), IntV()));
 
+/// first, first + 1, ... (Highway's Iota builds the vector lane by lane when it gets no constant.)
+HWY_INLINE WordV ids_from(std::uint32_t first) {
+  return hn::Add(hn::Iota(Words(), 0), hn::Set(Words(), first));
+}
+
 HWY_INLINE std::uint32_t lanes() { return static_cast<std::uint32_t>(hn::Lanes(Floats())); }
 
 #undef TRUEKEEL_AVX
@@ -133,10 +138,10 @@ HWY_INLINE WeightParts weight_parts(FloatV x, Scale scale) {
   const WordV fraction = hn::And(fixed, hn::Set(dw, 0xffffff));
   const FloatV f = hn::ConvertTo(df, hn::BitCast(Ints(), fraction));
   const FloatV q = hn::Mul(f, hn::Sub(hn::Set(df, kExponentOne), f));
-  const FloatV slope = hn::Add(hn::Mul(hn::Set(df, kSagD), f), hn::Set(df, kSagG));
+  const FloatV slope = hn::MulAdd(hn::Set(df, kSagD), f, hn::Set(df, kSagG));  // equal bits, fused or not
   const FloatV h = hn::Add(hn::Mul(hn::Add(q, hn::Set(df, kSagU)), slope), hn::Set(df, kSagW));
   const WordV sag = truncate(hn::Mul(q, h));
-  const WordV line = hn::Sub(hn::Set(dw, 1u << kMantissaBits), hn::ShiftLeft<5>(fraction));
+  const WordV line = hn::Sub(hn::Set(dw, 1u << kMantissaBits), fraction);
   const WordV biased = hn::Add(fixed, hn::Set(dw, static_cast<std::uint32_t>(kShiftBase) << kExponentBits));
   return {hn::Sub(line, sag), hn::ShiftRight<kExponentBits>(biased)};
 }
@@ -147,12 +152,38 @@ HWY_INLINE auto at_least(D d, hn::VFromD<D> values, Ordinal least) {
   return hn::Gt(values, hn::Set(d, least - 1));
 }
 
+/// Which values have an ordinal of at least a limit, without computing ordinals: above zero the bits of a
+/// value compare as its ordinal does; at and below zero, with all bits but the sign flipped, they descend
+/// with it.
+class Reaches {
+ public:
+  HWY_INLINE explicit Reaches(Ordinal least)
+      : flip_(hn::Set(Ints(), least > 0 ? 0 : 0x7fffffff)),
+        limit_(hn::Set(Ints(), least > 0 ? least - 1 : least - 2)) {}
+
+  HWY_INLINE IntM operator()(FloatV values) const {
+    return hn::Gt(hn::Xor(hn::BitCast(Ints(), values), flip_), limit_);
+  }
+
+ private:
+  const IntV flip_, limit_;
+};
+
 /// Whether any group of a block has a maximum of at least this.
 HWY_INLINE bool any_at_least(const Ordinal* groups, Ordinal least) {
   const Ints di;
   for (std::uint32_t i = 0; i < kGroups; i += lanes())
     if (!hn::AllFalse(di, at_least(di, hn::LoadU(di, groups + i), least))) return true;
   return false;
+}
+
+/// How many groups of a block have a maximum of at least this.
+HWY_INLINE std::size_t groups_at_least(const Ordinal* groups, Ordinal least) {
+  const Ints di;
+  std::size_t count = 0;
+  for (std::uint32_t i = 0; i < kGroups; i += lanes())
+    count += hn::CountTrue(di, at_least(di, hn::LoadU(di, groups + i), least));
+  return count;
 }
 
 /// Appends the masked lanes of one vector to a list.

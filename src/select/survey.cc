@@ -12,39 +12,36 @@ HWY_BEFORE_NAMESPACE();
 namespace truekeel::select::HWY_NAMESPACE {
 namespace {
 
-/// What one block adds: its group maxima are written; sum is NaN when any element is NaN, and not finite when
-/// any is infinite.
-struct BlockSurvey {
-  IntV top;
-  FloatV sum;
+/// What blocks add up to; their group maxima are written.
+struct Running {
+  IntV top = hn::Set(Ints(), kForbiddenOrdinal);
+  IntV least = hn::Set(Ints(), kInfinityOrdinal);  ///< magnitude of any group maximum
+  FloatV sum = hn::Zero(Floats());  ///< NaN when any element is; not finite when any is infinite
 };
 
 // Maxima of floats, not of integers: they run on two ports. A CPU that treats denormals as zero may then take
-// the wrong one of two values near zero, so groups with such a maximum are done again in integers.
-template <class E>
-HWY_INLINE BlockSurvey survey_block(const E* block, Ordinal* groups) {
-  const Floats df;
+// the wrong one of two values near zero, so a row with a group maximum there is done again, in integers.
+template <bool kExact, class E>
+HWY_INLINE void survey_block(const E* block, Ordinal* groups, Running& running) {
   const Ints di;
-  IntV top = hn::Set(di, kForbiddenOrdinal);
-  FloatV sum = hn::Zero(df);
   for (std::uint32_t group = 0; group < kGroups; group += lanes()) {
-    FloatV max = load(block + group), sum_here = max;
+    FloatV max = load(block + group), sum = max;
+    IntV max_ordinal = ordinals(max);
     for (std::uint32_t i = group + kGroups; i < kBlock; i += kGroups) {
       const FloatV x = load(block + i);
-      max = hn::Max(max, x);
-      sum_here = hn::Add(sum_here, x);
+      if (kExact) {
+        max_ordinal = hn::Max(max_ordinal, ordinals(x));
+      } else {
+        max = hn::Max(max, x);
+        sum = hn::Add(sum, x);
+      }
     }
-    IntV max_ordinal = ordinals(max);
-    if (HWY_UNLIKELY(!hn::AllFalse(di, hn::Lt(hn::Abs(max_ordinal), hn::Set(di, 0x00800000))))) {
-      max_ordinal = ordinals(load(block + group));
-      for (std::uint32_t i = group + kGroups; i < kBlock; i += kGroups)
-        max_ordinal = hn::Max(max_ordinal, ordinals(load(block + i)));
-    }
+    if (!kExact) max_ordinal = ordinals(max);
     hn::StoreU(max_ordinal, di, groups + group);
-    top = hn::Max(top, max_ordinal);
-    sum = hn::Add(sum, sum_here);
+    running.top = hn::Max(running.top, max_ordinal);
+    running.least = hn::Min(running.least, hn::Abs(max_ordinal));
+    running.sum = hn::Add(running.sum, sum);
   }
-  return {top, sum};
 }
 
 /// The sum of the first elements of a block, without its padding.
@@ -61,14 +58,15 @@ template <class E>
 HWY_INLINE std::uint32_t count_range(const Blocks& blocks, const Ordinal* groups, std::uint32_t begin,
                                      std::uint32_t end, Ordinal least) {
   const Ints di;
-  std::size_t count = 0;
+  const Reaches reaches(least);
+  IntV count = hn::Zero(di);  // by lanes
   for (std::uint32_t b = begin; b < end; ++b) {
     if (!any_at_least(groups + b * kGroups, least)) continue;
     const auto* block = reinterpret_cast<const E*>(blocks[b]);
     for (std::uint32_t i = 0; i < kBlock; i += lanes())
-      count += hn::CountTrue(di, at_least(di, ordinals(load(block + i)), least));
+      count = hn::Sub(count, hn::VecFromMask(di, reaches(load(block + i))));  // a true lane is -1
   }
-  return static_cast<std::uint32_t>(count);
+  return static_cast<std::uint32_t>(hn::GetLane(hn::SumOfLanes(di, count)));
 }
 
 }  // namespace
@@ -76,23 +74,25 @@ HWY_INLINE std::uint32_t count_range(const Blocks& blocks, const Ordinal* groups
 /// Writes group maxima and the top; returns the sum of all elements, which tells of NaN and infinities.
 float survey_groups(const Blocks& blocks, Ordinal* groups, Ordinal* top) {
   return with_type(blocks.dtype, [&]<class E>(const E*) {
-    const Floats df;
     const Ints di;
-    IntV top_here = hn::Set(di, kForbiddenOrdinal);
-    FloatV sum = hn::Zero(df);
+    Running running{hn::Set(di, kForbiddenOrdinal), hn::Set(di, kInfinityOrdinal), hn::Zero(Floats())};
     const std::uint32_t whole = blocks.size / kBlock;
-    for (std::uint32_t b = 0; b < whole; ++b) {
-      const BlockSurvey block = survey_block(reinterpret_cast<const E*>(blocks[b]), groups + b * kGroups);
-      top_here = hn::Max(top_here, block.top);
-      sum = hn::Add(sum, block.sum);
-    }
+    const auto* data = reinterpret_cast<const E*>(blocks.data);
+    for (std::uint32_t b = 0; b < whole; ++b)
+      survey_block<false>(data + static_cast<std::size_t>(b) * kBlock, groups + b * kGroups, running);
+    FloatV sum = running.sum;
     if (whole < blocks.count()) {
       const auto* tail = reinterpret_cast<const E*>(blocks.tail);
-      top_here = hn::Max(top_here, survey_block(tail, groups + whole * kGroups).top);
+      survey_block<false>(tail, groups + whole * kGroups, running);
       sum = hn::Add(sum, sum_of_tail(tail, blocks.size % kBlock));
     }
-    *top = hn::GetLane(hn::MaxOfLanes(di, top_here));
-    return hn::GetLane(hn::SumOfLanes(df, sum));
+    if (!hn::AllFalse(di, hn::Lt(running.least, hn::Set(di, 0x00800000)))) {
+      running.top = hn::Set(di, kForbiddenOrdinal);
+      for (std::uint32_t b = 0; b < blocks.count(); ++b)
+        survey_block<true>(reinterpret_cast<const E*>(blocks[b]), groups + b * kGroups, running);
+    }
+    *top = hn::GetLane(hn::MaxOfLanes(di, running.top));
+    return hn::GetLane(hn::SumOfLanes(Floats(), sum));
   });
 }
 
@@ -116,6 +116,12 @@ void ordinals_of(const Blocks& blocks, std::uint32_t block, Ordinal* out) {
     const auto* from = reinterpret_cast<const E*>(blocks[block]);
     for (std::uint32_t i = 0; i < kBlock; i += lanes()) hn::StoreU(ordinals(load(from + i)), Ints(), out + i);
   });
+}
+
+std::size_t count_groups(std::span<const Ordinal> groups, Ordinal least) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < groups.size(); i += kGroups) count += groups_at_least(groups.data() + i, least);
+  return count;
 }
 
 std::uint32_t count_at_least(const Blocks& blocks, const Ordinal* groups, Ordinal least) {
@@ -151,6 +157,7 @@ namespace {
 HWY_EXPORT(survey_groups);
 HWY_EXPORT(first_with);
 HWY_EXPORT(ordinals_of);
+HWY_EXPORT(count_groups);
 HWY_EXPORT(count_at_least);
 HWY_EXPORT(rank_of);
 
@@ -183,6 +190,10 @@ std::uint32_t first_with(const Blocks& blocks, std::span<const Ordinal> groups, 
 void ordinals_of(const Blocks& blocks, std::uint32_t block, std::span<Ordinal> out) {
   TK_ASSERT(out.size() >= kBlock);
   HWY_DYNAMIC_DISPATCH(ordinals_of)(blocks, block, out.data());
+}
+
+std::size_t groups_at_least(std::span<const Ordinal> groups, Ordinal least) {
+  return HWY_DYNAMIC_DISPATCH(count_groups)(groups, least);
 }
 
 std::uint32_t count_at_least(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal least) {

@@ -29,6 +29,9 @@ struct Survey {
 /// The ordinals of one block, padding included. Requires: out holds kBlock.
 void ordinals_of(const Blocks& blocks, std::uint32_t block, std::span<Ordinal> out);
 
+/// How many groups have a maximum of at least this. Requires: whole blocks of groups.
+[[nodiscard]] std::size_t groups_at_least(std::span<const Ordinal> groups, Ordinal least);
+
 /// How many tokens have an ordinal of at least this. Skips blocks whose maxima are below. Requires: least is
 /// above kForbiddenOrdinal.
 [[nodiscard]] std::uint32_t count_at_least(const Blocks& blocks, std::span<const Ordinal> groups,

@@ -106,11 +106,12 @@ constexpr std::uint32_t kSmall = 64;
 
 /// The answer stays within [low, high]; what was dropped above it measures `above`.
 template <class Set>
-HWY_INLINE Threshold bisect(Set set, std::uint64_t needed) {
+HWY_INLINE Threshold bisect(Set set, std::uint64_t needed, Ordinal guess) {
   auto [low, high] = range_of(set.ordinals, set.count);
   std::uint64_t above = 0;
-  while (low < high) {
-    const auto middle = static_cast<Ordinal>(low + (static_cast<std::int64_t>(high) - low + 1) / 2);
+  for (bool first = true; low < high; first = false) {
+    auto middle = static_cast<Ordinal>(low + (static_cast<std::int64_t>(high) - low + 1) / 2);
+    if (first && guess > low && guess <= high) middle = guess;
     const std::uint64_t reached = above + set.at_least(middle);
     if (Set::kStopsWhenReached && reached == needed) return {middle - 1, needed};
     if (reached >= needed)
@@ -127,12 +128,12 @@ HWY_INLINE Threshold bisect(Set set, std::uint64_t needed) {
 }  // namespace
 
 Threshold threshold_of_count(Ordinal* ordinals, std::uint32_t count, std::uint32_t needed) {
-  return bisect(Counted{ordinals, count}, needed);
+  return bisect(Counted{ordinals, count}, needed, kForbiddenOrdinal);
 }
 
 Threshold threshold_of_mass(Ordinal* ordinals, std::uint64_t* weights, std::uint32_t count,
-                            std::uint64_t needed) {
-  return bisect(Weighted{ordinals, weights, count}, needed);
+                            std::uint64_t needed, Ordinal guess) {
+  return bisect(Weighted{ordinals, weights, count}, needed, guess);
 }
 
 }  // namespace truekeel::select::HWY_NAMESPACE
@@ -154,10 +155,10 @@ Threshold threshold_of_count(std::span<Ordinal> ordinals, std::uint32_t needed) 
 }
 
 Threshold threshold_of_mass(std::span<Ordinal> ordinals, std::span<std::uint64_t> weights,
-                            std::uint64_t needed) {
+                            std::uint64_t needed, Ordinal guess) {
   TK_ASSERT(needed >= 1 && weights.size() == ordinals.size() && !ordinals.empty());
   return HWY_DYNAMIC_DISPATCH(threshold_of_mass)(ordinals.data(), weights.data(),
-                                                 static_cast<std::uint32_t>(ordinals.size()), needed);
+                                                 static_cast<std::uint32_t>(ordinals.size()), needed, guess);
 }
 
 }  // namespace truekeel::select

@@ -22,8 +22,9 @@ struct Threshold {
 /// ordinals, each step on what the last one left: about two passes, never more than 32; no sort.
 [[nodiscard]] Threshold threshold_of_count(std::span<Ordinal> ordinals, std::uint32_t needed);
 
-/// The same for sums of weights. Requires: 1 <= needed <= sum of the weights.
+/// The same for sums of weights. The search starts at the guess, whatever it is.
+/// Requires: 1 <= needed <= sum of the weights.
 [[nodiscard]] Threshold threshold_of_mass(std::span<Ordinal> ordinals, std::span<std::uint64_t> weights,
-                                          std::uint64_t needed);
+                                          std::uint64_t needed, Ordinal guess);
 
 }  // namespace truekeel::select

@@ -1,32 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select/topk.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "select/topk.cc"
+#include <hwy/foreach_target.h>
+
 #include <algorithm>
 
+#include "select/simd-inl.h"
 #include "select/threshold.h"
 
+HWY_BEFORE_NAMESPACE();
+namespace truekeel::select::HWY_NAMESPACE {
+
+/// Maxima of 16 blocks at a time, group by group: 16 maxima of 256 elements each. Returns how many.
+std::uint32_t merge_groups(const Ordinal* groups, std::size_t count, Ordinal* merged) {
+  constexpr std::size_t kStep = kGroups * 16;
+  const Ints di;
+  std::uint32_t written = 0;
+  for (std::size_t begin = 0; begin < count; begin += kStep, written += kGroups) {
+    const std::size_t end = std::min(begin + kStep, count);
+    for (std::uint32_t group = 0; group < kGroups; group += lanes()) {
+      IntV max = hn::LoadU(di, groups + begin + group);
+      for (std::size_t i = begin + group + kGroups; i < end; i += kGroups)
+        max = hn::Max(max, hn::LoadU(di, groups + i));
+      hn::StoreU(max, di, merged + written + group);
+    }
+  }
+  return written;
+}
+
+}  // namespace truekeel::select::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace truekeel::select {
 namespace {
 
-/// Maxima of 16 blocks at a time, group by group: 16 maxima of 256 elements each. Returns how many.
-std::uint32_t merge_groups(std::span<const Ordinal> groups, std::span<Ordinal> merged) {
-  std::uint32_t count = 0;
-  for (std::size_t begin = 0; begin < groups.size(); begin += kGroups * 16) {
-    const auto some = groups.subspan(begin, std::min<std::size_t>(kGroups * 16, groups.size() - begin));
-    Ordinal* const out = merged.data() + count;
-    std::copy_n(some.begin(), kGroups, out);
-    for (std::size_t i = kGroups; i < some.size(); i += kGroups)
-      for (std::size_t group = 0; group < kGroups; ++group)
-        out[group] = std::max(out[group], some[i + group]);
-    count += kGroups;
-  }
-  return count;
-}
+HWY_EXPORT(merge_groups);
 
 /// A lower bound of the k-th largest element, above kForbiddenOrdinal.
 Ordinal bound_of(std::span<const Ordinal> groups, std::uint32_t k, std::span<Ordinal> scratch) {
   // With less than twice as many maxima as wanted elements the bound would be too low to be of use.
-  std::uint32_t count = merge_groups(groups, scratch);
+  std::uint32_t count = HWY_DYNAMIC_DISPATCH(merge_groups)(groups.data(), groups.size(), scratch.data());
   if (k > count / 2) {
     if (k > groups.size() / 2) return kForbiddenOrdinal + 1;
     count = static_cast<std::uint32_t>(groups.size());
@@ -40,7 +56,7 @@ Ordinal bound_of(std::span<const Ordinal> groups, std::uint32_t k, std::span<Ord
 
 void top_k(const Blocks& blocks, std::span<const Ordinal> groups, std::uint32_t k, std::span<Ordinal> scratch,
            Candidates& list) {
-  collect(blocks, groups, bound_of(groups, k, scratch), kInfinityOrdinal, list);
+  collect(blocks, groups, bound_of(groups, k, scratch), list);
   top_k_of(list, k, scratch);
 }
 
@@ -57,3 +73,4 @@ void top_k_of(Candidates& list, std::uint32_t k, std::span<Ordinal> scratch) {
 }
 
 }  // namespace truekeel::select
+#endif

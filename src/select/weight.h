@@ -2,8 +2,9 @@
 // Fixed-point weights: w(x) = trunc(e^((x - max) / T) * 2^44), with an exponential of our own.
 // Thread safety: pure functions.
 // Invariants: w(max) = 2^44; w never grows when x shrinks, so thresholds on weights are thresholds on keys;
-// each step below is one correctly rounded fp32 operation or one integer operation, never a fused one, so
-// every IEEE machine computes the same bits. Derivation and error bound: docs/selection.md, section 2.
+// each step below is one correctly rounded fp32 operation or one integer operation, and none depends on being
+// fused, so every IEEE machine computes the same bits. Derivation and error bound: docs/selection.md,
+// section 2.
 #pragma once
 
 #include <algorithm>
@@ -29,13 +30,13 @@ inline constexpr int kExponentBits = 24;
 inline constexpr float kExponentOne = 0x1p24f;
 inline constexpr float kExponentMax = 45 * kExponentOne;  ///< from here on the weight is 0
 
-/// 2^-f = 1 - f/2 - q h with q = f (1 - f) and h = (q + u)(d f + g) + w, a cubic in f, minimax for the
-/// relative error of 2^-f (2^-23.1; tools/golden/weight_polynomial.py finds it). f is in units of 2^-24, q of
-/// 2^-48 and the result of 2^-30; the line 1 - f/2 stays in integers, which is why weights never grow with
-/// the distance.
-inline constexpr float kSagU = -0x1.5228bep+53f, kSagD = 0x1.eca6fap-101f, kSagG = -0x1.df5c8ap-74f,
-                       kSagW = -0x1.db4b5cp-22f;
-inline constexpr int kMantissaBits = 30;
+/// 2^-f = 1 - f/2 - q h with q = f (1 - f) and h = (q + u)(d f + g) + w, minimax for the relative error of
+/// 2^-f (2^-22; tools/golden/weight_polynomial.py finds it). f is in units of 2^-24, q of 2^-48 and the
+/// result of 2^-25. The line 1 - f/2 stays in integers: therefore weights never grow with the distance. d is
+/// a power of two, so that d f is exact and may be fused with what is added.
+inline constexpr float kSagU = -0x1.456f0cp+53f, kSagD = 0x1p-105f, kSagG = -0x1.e105b8p-79f,
+                       kSagW = -0x1.afd74ap-27f;
+inline constexpr int kMantissaBits = 25;
 inline constexpr int kShiftBase = 32 + kMantissaBits - kWeightBits;
 
 /// The factor that turns max - x into z. Requires: a temperature within the bounds above.
@@ -64,7 +65,7 @@ struct Scale {
   const float q = f * (kExponentOne - f);
   const float h = (q + kSagU) * (kSagD * f + kSagG) + kSagW;
   const auto sag = static_cast<std::uint32_t>(q * h);
-  const std::uint32_t mantissa = (1u << kMantissaBits) - (fraction << 5) - sag;
+  const std::uint32_t mantissa = (1u << kMantissaBits) - fraction - sag;
   return (static_cast<std::uint64_t>(mantissa) << 32) >> (kShiftBase + (fixed >> kExponentBits));
 }
 
