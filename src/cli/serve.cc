@@ -53,9 +53,9 @@ std::string address(const std::string& host, std::uint16_t port) {
   return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
-/// Prints when every context class has a ready endpoint, once.
+/// Prints when every context class can be served by its own pool, once.
 void announce_readiness(gateway::Gateway& gateway, const std::string& url, const std::atomic<bool>& ending) {
-  while (!ending && !gateway.ready()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  while (!ending && !gateway.complete()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   if (ending) return;
   fmt::print("truekeel gateway ready at {}\n", url);
   std::fflush(stdout);

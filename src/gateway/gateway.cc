@@ -177,7 +177,10 @@ Gateway::~Gateway() {
   if (control_) stop();
 }
 
-bool Gateway::ready() { return shared_->ready(std::chrono::steady_clock::now()); }
+bool Gateway::complete() {
+  return shared_->fleet(
+      [](const fleet::Fleet& fleet) { return fleet.complete(std::chrono::steady_clock::now()); });
+}
 
 void Gateway::stop() {
   shared_->start_draining();

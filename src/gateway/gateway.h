@@ -31,8 +31,8 @@ class Gateway {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_port_; }
 
-  /// Every context class has a ready endpoint.
-  [[nodiscard]] bool ready();
+  /// Every context class can be served by its own pool.
+  [[nodiscard]] bool complete();
 
   /// Fails readiness, stops accepting, lets answers end until the limit, then ends streams with an error
   /// event. Returns when nothing is left.
