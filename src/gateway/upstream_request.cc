@@ -28,6 +28,12 @@ std::string authorization(const http::Headers& client_headers, const Upstream& u
   return {};
 }
 
+std::ptrdiff_t limits_stated(const Ask& ask) {
+  return std::ranges::count_if(ask.request.members, [](const auto& member) {
+    return std::ranges::find(protocol::kMaxOutputFields, member.name) != protocol::kMaxOutputFields.end();
+  });
+}
+
 }  // namespace
 
 http::RequestHead upstream_head(const Ask& ask, const http::Headers& client_headers, const Upstream& upstream,
@@ -62,13 +68,15 @@ std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output, cons
   if (const auto& name = upstream.config().upstream_model; !name.empty() && name != ask.request.model) {
     edits.push_back({"model", protocol::quoted(name)});
   }
+  const auto field = limit_field(ask, upstream);
   if (output.added && !upstream.refuses_limit()) {
-    edits.push_back({limit_field(ask, upstream), std::to_string(output.tokens)});
-  } else if (ask.request.max_tokens && ask.request.max_completion_tokens) {
-    // Engines differ in which one they read; routing has counted with max_completion_tokens.
-    const auto field = limit_field(ask, upstream);
-    edits.push_back({field == "max_tokens" ? "max_completion_tokens" : "max_tokens", std::nullopt});
-    edits.push_back({field, std::to_string(*ask.request.max_completion_tokens)});
+    edits.push_back({field, std::to_string(output.tokens)});
+  } else if (ask.request.max_output() && limits_stated(ask) > 1) {
+    // Engines differ in which one they read: one alone is left, the one that routing counted with.
+    for (const auto name : protocol::kMaxOutputFields) {
+      if (name != field) edits.push_back({name, std::nullopt});
+    }
+    edits.push_back({field, std::to_string(*ask.request.max_output())});
   }
   if (edits.empty()) return ask.body;
   return protocol::splice(ask.body, ask.request.members, edits);
