@@ -21,6 +21,15 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 ServerCore::ServerCore(Net& n, ServerOptions o, Handler h)
     : net(n), options(std::move(o)), handler(std::move(h)), emptied(n.context()), scratch(kScratchBytes) {}
 
+std::string_view ServerCore::date() {
+  const auto second = std::chrono::floor<std::chrono::seconds>(net.wall_now());
+  if (second != date_second) {
+    date_second = second;
+    date_text = http_date(second);
+  }
+  return date_text;
+}
+
 Connection::Connection(std::shared_ptr<ServerCore> core, std::unique_ptr<Stream> stream)
     : core_(std::move(core)),
       stream_(std::move(stream)),

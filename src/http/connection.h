@@ -5,6 +5,7 @@
 // alone write; both share the connection, which so outlives them.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -39,8 +40,13 @@ struct ServerCore {
   std::size_t exchanges = 0;
   std::size_t bodies_bytes = 0;
   bool draining = false;
+  /// The value of a Date field for now; formatted once a second.
+  std::string_view date();
+
   Signal emptied;             ///< no connection is left
   std::vector<char> scratch;  ///< what one read takes; nothing stays in it
+  std::string date_text;
+  std::chrono::sys_seconds date_second{};
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {

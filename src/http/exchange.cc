@@ -67,6 +67,9 @@ void Connection::put_head(int status, const Headers& headers, std::optional<std:
     if (hop_by_hop(field.name) || equal_ignoring_case(field.name, "content-length")) continue;
     if (!append_field(out_, field)) log_warning("http.field_dropped", {{"status", status}});
   }
+  if (core_->options.date && !headers.find("date")) {
+    out_.append("date: ").append(core_->date()).append("\r\n");
+  }
   if (length) fmt::format_to(out, "content-length: {}\r\n", *length);
   if (framing_ == Framing::chunked) out_ += "transfer-encoding: chunked\r\n";
   if (!keep_) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/message.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -191,6 +193,19 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 std::string_view reason_phrase(int status) {
   const auto found = std::ranges::lower_bound(kPhrases, status, {}, &Phrase::status);
   return found != kPhrases.end() && found->status == status ? found->text : std::string_view();
+}
+
+std::string http_date(std::chrono::sys_seconds time) {
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const auto midnight = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(midnight);
+  const std::chrono::hh_mm_ss clock(time - midnight);
+  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+                     kDays[std::chrono::weekday(midnight).c_encoding()], static_cast<unsigned>(date.day()),
+                     kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 HopByHop::HopByHop(const Headers& headers) : headers_(headers), lists_(false) {

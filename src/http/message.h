@@ -3,6 +3,7 @@
 // values. Invariant: what is written has no byte that could end a field or a line early.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -103,6 +104,9 @@ struct ResponseHead {
 
 /// The usual phrase for a status; empty for one without.
 [[nodiscard]] std::string_view reason_phrase(int status);
+
+/// A time as Date fields have it: "Sun, 06 Nov 1994 08:49:37 GMT".
+[[nodiscard]] std::string http_date(std::chrono::sys_seconds time);
 
 /// Tells the fields that concern one hop alone and must not be passed on (RFC 9110, 7.6.1): the known ones
 /// and those that `headers` lists in Connection. `headers` is borrowed for life.

@@ -64,6 +64,12 @@ TEST(AppendField, RefusesWhatWouldBecomeAnotherField) {
   EXPECT_EQ(out, "xa: b\t\xC3\xA4\r\n");
 }
 
+TEST(HttpDate, IsAsTheRfcHasIt) {
+  using std::chrono::seconds;
+  EXPECT_EQ(http_date(std::chrono::sys_seconds(seconds(784111777))), "Sun, 06 Nov 1994 08:49:37 GMT");
+  EXPECT_EQ(http_date(std::chrono::sys_seconds(seconds(951782400))), "Tue, 29 Feb 2000 00:00:00 GMT");
+}
+
 TEST(ReasonPhrase, KnowsTheUsualOnes) {
   EXPECT_EQ(reason_phrase(200), "OK");
   EXPECT_EQ(reason_phrase(431), "Request Header Fields Too Large");

@@ -101,6 +101,7 @@ class Net {
 
   virtual boost::asio::io_context& context() = 0;
   [[nodiscard]] virtual Instant now() const = 0;
+  [[nodiscard]] virtual WallTime wall_now() const = 0;
   virtual Task<void> sleep_until(Instant at) = 0;
 
   /// For whatever may take too long; coarse and cheap, see deadline.h.

@@ -28,6 +28,7 @@ class ServerTest : public NetTest {
  protected:
   /// Starts a server, and runs the test's coroutine with it.
   void serve(Handler handler, std::function<Task<void>()> body, ServerOptions options = {}) {
+    if (!date_) options.date = false;  // most tests compare whole answers
     server_ = std::make_unique<Server>(net(), std::move(options), std::move(handler));
     port_ = server_->listen(any()).value();
     run(body);
@@ -47,10 +48,12 @@ class ServerTest : public NetTest {
   }
 
   Server& server() { return *server_; }
+  void want_date() { date_ = true; }
 
  private:
   std::unique_ptr<Server> server_;
   std::uint16_t port_ = 0;
+  bool date_ = false;
 };
 
 TEST_P(ServerTest, AnswersAndKeepsTheConnection) {
@@ -118,6 +121,20 @@ TEST_P(ServerTest, FramesByAStatedLength) {
   serve(handler, [this]() -> Task<void> {
     EXPECT_EQ(co_await ask("GET / HTTP/1.0\r\n\r\n"),
               "HTTP/1.1 200 OK\r\nRetry-After: 7\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc");
+  });
+}
+
+TEST_P(ServerTest, SaysTheDateUnlessTheHandlerDoes) {
+  want_date();
+  const auto handler = [](Exchange& exchange) -> Task<void> {
+    co_await exchange.respond(200, exchange.request().target == "/own" ? Headers{{"Date", "x"}} : Headers{},
+                              "");
+  };
+  serve(handler, [this]() -> Task<void> {
+    EXPECT_THAT(co_await ask("GET / HTTP/1.0\r\n\r\n"),
+                testing::ContainsRegex("\r\ndate: ..., .. ... 20.. ..:..:.. GMT\r\n"));
+    EXPECT_THAT(co_await ask("GET /own HTTP/1.0\r\n\r\n"),
+                testing::AllOf(HasSubstr("\r\nDate: x\r\n"), testing::Not(HasSubstr("date: "))));
   });
 }
 

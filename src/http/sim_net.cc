@@ -291,6 +291,9 @@ void SimStream::dial() {
   });
 }
 
+// The civil time at which every world begins.
+constexpr WallTime kEpoch = std::chrono::sys_days(std::chrono::year(2026) / 1 / 1);
+
 class SimHost final : public Net {
  public:
   SimHost(SimWorld::State& world, std::string name)
@@ -298,6 +301,9 @@ class SimHost final : public Net {
 
   boost::asio::io_context& context() override { return world_.context; }
   Instant now() const override { return world_.now; }
+  WallTime wall_now() const override {
+    return kEpoch + std::chrono::floor<std::chrono::milliseconds>(world_.now.time_since_epoch());
+  }
   DeadlineWheel& deadlines() override { return deadlines_; }
 
   Task<void> sleep_until(Instant at) override {

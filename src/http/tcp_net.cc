@@ -240,6 +240,9 @@ class TcpNet final : public Net {
 
   asio::io_context& context() override { return context_; }
   Instant now() const override { return std::chrono::steady_clock::now(); }
+  WallTime wall_now() const override {
+    return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  }
   DeadlineWheel& deadlines() override { return deadlines_; }
 
   Task<void> sleep_until(Instant at) override {
