@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/connection.h"
 
+#include <algorithm>
 #include <typeinfo>
 #include <utility>
 
@@ -43,6 +44,7 @@ Connection::Connection(std::shared_ptr<ServerCore> core, std::unique_ptr<Stream>
 
 Connection::~Connection() {
   cut();
+  core_->bodies_bytes -= counted_bytes_;
   if (--core_->alive == 0) core_->emptied.notify();
 }
 
@@ -114,7 +116,9 @@ bool Connection::take_input() {
   const std::string_view bytes(scratch.data(), attempt.bytes);
   if (phase_ == Phase::answering) {
     pending_ += bytes;
-  } else if (phase_ == Phase::idle || phase_ == Phase::reading) {
+  } else if (phase_ == Phase::lingering) {
+    deadline_.set(std::min(core_->net.now() + core_->options.linger, linger_until_));
+  } else {
     feed(bytes);
   }
   return phase_ != Phase::closed;
@@ -167,7 +171,8 @@ void Connection::client_left() {
 }
 
 void Connection::on_deadline() {
-  if (phase_ == Phase::reading) {
+  // A client that has sent no more than blank lines must not take a 408 for the answer to its next request.
+  if (phase_ == Phase::reading && !parser_.head().target.empty()) {
     parser_.refuse(408, "the request did not arrive in time");
     enter(Phase::answering);
   } else {
@@ -187,6 +192,9 @@ Task<void> Connection::serve() {
         co_await answer();
       }
       if (phase_ != Phase::answering) break;
+      // Who was too slow gets no more time.
+      const bool late = parser_.state() == MessageParser::State::failed && parser_.rejection().status == 408;
+      forget_request();
       if (answer_ != Answer::whole) {
         abort();
       } else if (gone_) {
@@ -194,7 +202,7 @@ Task<void> Connection::serve() {
       } else if (keep_ && !core_->draining) {
         next_request();
       } else {
-        co_await linger();
+        co_await linger(late ? core_->options.linger : core_->options.body);
       }
     }
   }
@@ -213,8 +221,9 @@ Task<void> Connection::answer() {
   }
   --core_->exchanges;
   on_gone_ = nullptr;
-  if (answer_ == Answer::none && phase_ == Phase::answering)
+  if (answer_ == Answer::none && phase_ == Phase::answering) {
     co_await refuse(500, "the request could not be handled");
+  }
 }
 
 Task<void> Connection::refuse(int status, std::string_view message) {
@@ -226,17 +235,21 @@ Task<void> Connection::refuse(int status, std::string_view message) {
   co_await respond(status, headers, error.body);
 }
 
-Task<void> Connection::linger() {
+Task<void> Connection::linger(Duration duration_max) {
   enter(Phase::lingering);
   stream_->end_write();
+  linger_until_ = core_->net.now() + duration_max;
   deadline_.set(core_->net.now() + core_->options.linger);
   while (phase_ == Phase::lingering) co_await wake_.wait();
 }
 
-void Connection::next_request() {
+void Connection::forget_request() {
   parser_.reset();
   core_->bodies_bytes -= std::exchange(counted_bytes_, 0);
   continued_ = false;
+}
+
+void Connection::next_request() {
   answer_ = Answer::none;
   sent_ = false;
   enter(Phase::idle);

@@ -40,11 +40,11 @@ struct ServerCore {
   std::size_t exchanges = 0;
   std::size_t bodies_bytes = 0;
   bool draining = false;
-  /// The value of a Date field for now; formatted once a second.
-  std::string_view date();
-
   Signal emptied;             ///< no connection is left
   std::vector<char> scratch;  ///< what one read takes; nothing stays in it
+
+  /// The value of a Date field for now; formatted once a second.
+  std::string_view date();
   std::string date_text;
   std::chrono::sys_seconds date_second{};
 };
@@ -87,7 +87,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> serve();
   Task<void> answer();
   Task<void> refuse(int status, std::string_view message);
-  Task<void> linger();
+  Task<void> linger(Duration duration_max);
+  void forget_request();
   void next_request();
 
   // What an Exchange does (exchange.cc).
@@ -110,6 +111,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string pending_;                     ///< input that came before its turn: pipelined requests
   std::size_t counted_bytes_ = 0;           ///< our share of core_->bodies_bytes
   bool continued_ = false;                  ///< the client may send its body
+  Instant linger_until_{};
   std::string peer_;
 
   // The answer under way.

@@ -84,8 +84,8 @@ struct ServerOptions {
   Duration header = std::chrono::seconds(10);  ///< for a request's head, from its first byte
   Duration body = std::chrono::seconds(300);   ///< for a request's body
   Duration idle = std::chrono::seconds(300);   ///< between requests; also for a client that does not read
-  /// After the last answer, for what the client still sends, which would otherwise destroy that answer on its
-  /// way.
+  /// After the last answer, while the client sends on (at most `body`): bytes that nobody reads would destroy
+  /// that answer on its way.
   Duration linger = std::chrono::seconds(2);
   bool date = true;  ///< answers that have no Date field get one, as origin servers must (RFC 9110, 6.6.1)
   /// The body of errors that the server itself answers (400, 408, 413, 431, 500, 503, 505).

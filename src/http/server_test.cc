@@ -217,7 +217,12 @@ TEST_P(ServerTest, RefusesBodiesThatAreTooManyTogether) {
         EXPECT_THAT(second, HasSubstr("retry-after: 1\r\n"));
         co_await put(*first, std::string(100, 'x'));
         EXPECT_THAT(co_await get(*first), StartsWith("HTTP/1.1 200"));
-        EXPECT_THAT(co_await ask(head + std::string(900, 'x')), StartsWith("HTTP/1.1 200"));
+        // What was refused, answered or broken off counts no more.
+        const auto third = dial();
+        co_await put(*third, head + std::string(800, 'x'));
+        co_await pause(milliseconds(20));
+        co_await put(*third, std::string(100, 'x'));
+        EXPECT_THAT(co_await get(*third), StartsWith("HTTP/1.1 200"));
       },
       options);
 }
@@ -244,10 +249,11 @@ TEST_P(ServerTest, ALorisIsCutHoweverItDrips) {
       echo,
       [this]() -> Task<void> {
         const auto stream = dial();
-        bool open = co_await put(*stream, "GET / HTTP/1.1\r\n");
-        for (int i = 0; open && i < 10'000; ++i) {
+        // Within one field, so that no other limit ends it.
+        bool open = co_await put(*stream, "GET / HTTP/1.1\r\nX: ");
+        for (int i = 0; open && i < 1000; ++i) {
           co_await pause(milliseconds(5));
-          open = co_await put(*stream, "X: y\r\n") && server().connections() > 0;
+          open = co_await put(*stream, "x") && server().connections() > 0;
         }
         EXPECT_FALSE(open);
       },

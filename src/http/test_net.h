@@ -45,9 +45,11 @@ class NetTest : public testing::TestWithParam<NetKind> {
     EXPECT_TRUE(done) << "the test's coroutine still waits";
   }
 
-  /// Waits until the condition holds; a test that hangs here failed.
+  /// Waits until the condition holds; fails the test when it never does.
   Task<void> until(std::function<bool()> condition) {
-    while (!condition()) co_await net().sleep_until(net().now() + std::chrono::milliseconds(1));
+    const Instant patience = net().now() + std::chrono::seconds(30);
+    while (!condition() && net().now() < patience) co_await pause(std::chrono::milliseconds(1));
+    EXPECT_TRUE(condition());
   }
   Task<void> pause(Duration duration) { return net().sleep_until(net().now() + duration); }
 

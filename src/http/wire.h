@@ -29,7 +29,7 @@ struct Wire {
   std::string out;           ///< the request's head
   bool kept = false;         ///< in the pool
   bool reused = false;       ///< has carried a call before this one
-  bool drained = false;      ///< the last read took all there was: a next one is not worth a try yet
+  bool drained = true;       ///< all that was there is read: no use in trying before readable()
   bool expired = false;      ///< the deadline closed it
   bool clean = false;        ///< the request is sent in whole, and nothing came behind the answer
 };
