@@ -14,7 +14,7 @@ from pathlib import Path
 ROWS: list[tuple[list[str], bool]] = [
     (["base"], False),
     (["select", "evidence", "protocol", "fleet", "incident", "conformance"], True),
-    (["http", "store", "bus", "engine", "samplers"], True),
+    (["http", "store", "bus", "engine", "samplers", "llama_sampler"], True),
     (["worker", "sentinel", "recovery", "gateway", "drill", "dashboard"], True),
     (["cli"], False),
 ]

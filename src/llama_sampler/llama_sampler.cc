@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "truekeel/llama_sampler.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <new>
+#include <vector>
+
+namespace {
+
+/// The state of one sampler. Its parameters point into its own vectors.
+class State {
+ public:
+  State(std::uint32_t vocabulary, std::uint64_t seed, std::uint32_t stream, const tk_select_params& params)
+      : params_(params),
+        chain_(params.chain, params.chain + (params.chain == nullptr ? 0 : params.chain_length)),
+        bias_(params.bias, params.bias + params.bias_length),
+        allowed_(params.allowed, params.allowed + params.allowed_words),
+        vocabulary_(vocabulary),
+        seed_(seed),
+        stream_(stream),
+        workspace_(tk_select_workspace_bytes(vocabulary)),
+        logits_(vocabulary) {
+    choice_.fault = TK_SELECT_BAD_BATCH;  // until the first apply
+    choice_.fault_id = TK_SELECT_NO_ID;
+    choice_.id = TK_SELECT_NO_ID;
+  }
+
+  void accept(llama_token token) {
+    ++accepted_;
+    if (token < 0 || static_cast<std::uint32_t>(token) >= vocabulary_) return;
+    const auto id = static_cast<std::uint32_t>(token);
+    const auto at = std::ranges::lower_bound(counts_, id, {}, &tk_select_count::id);
+    if (at != counts_.end() && at->id == id)
+      ++at->counted;
+    else
+      counts_.insert(at, {id, 1, 1});
+  }
+
+  void reset() {
+    accepted_ = 0;
+    counts_.clear();
+  }
+
+  /// Selects from a row of the whole vocabulary.
+  const tk_select_choice& select(const float* logits) {
+    tk_select_params params = params_;
+    params.chain = chain_.empty() ? nullptr : chain_.data();
+    params.bias = bias_.data();
+    params.allowed = allowed_.empty() ? nullptr : allowed_.data();
+    params.counts = counts_.data();
+    params.counts_length = counts_.size();
+    const std::uint64_t draw = tk_select_draw(seed_, accepted_, stream_);
+    tk_select_call call{};
+    call.struct_size = sizeof(call);
+    call.dtype = TK_SELECT_F32;
+    call.logits = logits;
+    call.rows = 1;
+    call.vocabulary = vocabulary_;
+    call.params = &params;
+    call.params_count = 1;
+    call.choice_size = sizeof(choice_);
+    call.draws = &draw;
+    call.workspace = workspace_.data();
+    call.workspace_bytes = workspace_.size();
+    call.choices = &choice_;
+    if (const std::uint32_t fault = tk_select(&call, nullptr); fault != TK_SELECT_OK) {
+      choice_ = {};
+      choice_.fault = fault;
+      choice_.fault_id = TK_SELECT_NO_ID;
+    }
+    return choice_;
+  }
+
+  /// Selects from candidates, in any order; those that are missing are forbidden.
+  void apply(llama_token_data_array* candidates) {
+    std::ranges::fill(logits_, -std::numeric_limits<float>::infinity());
+    for (std::size_t i = 0; i < candidates->size; ++i)
+      if (const auto id = static_cast<std::uint32_t>(candidates->data[i].id); id < vocabulary_)
+        logits_[id] = candidates->data[i].logit;
+    candidates->selected = -1;
+    if (select(logits_.data()).fault != TK_SELECT_OK) return;
+    // Untouched candidates stand at their ids.
+    const auto is_chosen = [&](std::size_t i) {
+      return candidates->data[i].id == static_cast<llama_token>(choice_.id);
+    };
+    std::size_t at = choice_.id;
+    if (at >= candidates->size || !is_chosen(at))
+      for (at = 0; !is_chosen(at);) ++at;
+    candidates->selected = static_cast<std::int64_t>(at);
+  }
+
+  [[nodiscard]] const tk_select_choice& choice() const { return choice_; }
+
+ private:
+  tk_select_params params_;
+  std::vector<std::uint8_t> chain_;
+  std::vector<tk_select_bias> bias_;
+  std::vector<std::uint64_t> allowed_;
+  std::uint32_t vocabulary_;
+  std::uint64_t seed_;
+  std::uint32_t stream_;
+
+  std::uint64_t accepted_ = 0;
+  std::vector<tk_select_count> counts_;
+  tk_select_choice choice_{};
+
+  std::vector<unsigned char> workspace_;
+  std::vector<float> logits_;
+};
+
+State& state_of(llama_sampler* sampler) { return *static_cast<State*>(sampler->ctx); }
+
+const char* name_of(const llama_sampler*) { return "truekeel"; }
+
+extern llama_sampler_i interface;
+
+llama_sampler* clone(const llama_sampler* sampler) {
+  return llama_sampler_init(&interface, new State(*static_cast<const State*>(sampler->ctx)));
+}
+
+/// Fields by name: libllama adds hooks from version to version, and those that are not set are not offered.
+llama_sampler_i make_interface() {
+  llama_sampler_i made{};
+  made.name = name_of;
+  made.accept = [](llama_sampler* sampler, llama_token token) { state_of(sampler).accept(token); };
+  made.apply = [](llama_sampler* sampler, llama_token_data_array* candidates) {
+    state_of(sampler).apply(candidates);
+  };
+  made.reset = [](llama_sampler* sampler) { state_of(sampler).reset(); };
+  made.clone = clone;
+  made.free = [](llama_sampler* sampler) { delete &state_of(sampler); };
+  return made;
+}
+
+llama_sampler_i interface = make_interface();
+
+/// Whether a call with these parameters could succeed: one on a vocabulary of equal logits.
+bool accepted(State& state, std::uint32_t vocabulary) {
+  const std::vector<float> flat(vocabulary);
+  return state.select(flat.data()).fault == TK_SELECT_OK;
+}
+
+}  // namespace
+
+llama_sampler* truekeel_llama_sampler_init(uint32_t n_vocab, uint64_t seed, uint32_t stream,
+                                           const tk_select_params* params) {
+  if (params == nullptr || params->struct_size != sizeof(*params) || params->counts_length != 0 ||
+      tk_select_workspace_bytes(n_vocab) == 0)
+    return nullptr;
+  try {
+    auto state = std::make_unique<State>(n_vocab, seed, stream, *params);
+    if (!accepted(*state, n_vocab)) return nullptr;
+    llama_sampler* sampler = llama_sampler_init(&interface, state.get());
+    static_cast<void>(state.release());
+    return sampler;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+const tk_select_choice* truekeel_llama_sampler_choice(const llama_sampler* sampler) {
+  if (sampler == nullptr || sampler->iface != &interface) return nullptr;
+  return &static_cast<const State*>(sampler->ctx)->choice();
+}
+
+llama_token truekeel_llama_sample(llama_sampler* sampler, llama_context* context, int32_t index) {
+  if (sampler == nullptr || sampler->iface != &interface) return LLAMA_TOKEN_NULL;
+  const float* logits = llama_get_logits_ith(context, index);
+  if (logits == nullptr || state_of(sampler).select(logits).fault != TK_SELECT_OK) return LLAMA_TOKEN_NULL;
+  const auto token = static_cast<llama_token>(state_of(sampler).choice().id);
+  state_of(sampler).accept(token);
+  return token;
+}
