@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "conformance/shrink.h"
 
@@ -16,7 +17,7 @@ constexpr double kShrinkWorkMax = 1e9;
 struct Judged {
   Status status;
   Seen seen;
-  bool died = false;  ///< the sampler's process: each further probe would start it again
+  std::optional<ErrorCode> broke = {};  ///< the sampler gave no draws at all
 };
 
 Judged judge(const Check& check, Session& session, std::span<const Row> rows) {
@@ -24,26 +25,28 @@ Judged judge(const Check& check, Session& session, std::span<const Row> rows) {
   if (!seen) {
     const bool slow = seen.error().code == ErrorCode::timeout;
     const Status status = slow ? Status::undecided : check.promised ? Status::failed : Status::observed;
-    return {
-        status, {.holds = false, .what = seen.error().message}, seen.error().code == ErrorCode::unavailable};
+    return {status, {.holds = false, .what = seen.error().message}, seen.error().code};
   }
   if (!check.promised) return {Status::observed, std::move(*seen)};
   return {seen->holds ? Status::passed : Status::failed, std::move(*seen)};
 }
 
-/// Makes the failure small, and tells what the smallest example shows.
-void minimise(Outcome& outcome, const Check& check, Session& session, const Options& options) {
+/// Makes the failure small, and tells what the smallest example shows. A wrong draw must stay a wrong draw:
+/// smaller rows may break a sampler in another way.
+void minimise(Outcome& outcome, const Judged& first, const Check& check, Session& session,
+              const Options& options) {
   // A statistical probe is thousands of draws: few of them on large rows.
   const double work = static_cast<double>(options.draws * check.rows.front().logits.size());
   const std::size_t budget = check.statistical
                                  ? static_cast<std::size_t>(std::min(50.0, kShrinkWorkMax / work))
                                  : options.shrink_budget;
   const StillFails fails = [&](std::span<const Row> rows) {
-    return judge(check, session, rows).status == Status::failed;
+    const Judged judged = judge(check, session, rows);
+    return judged.status == Status::failed && judged.broke == first.broke;
   };
   outcome.example = shrink(check.rows, fails, budget);
   const Judged smallest = judge(check, session, outcome.example);
-  if (smallest.status == Status::failed)
+  if (smallest.status == Status::failed && smallest.broke == first.broke)
     outcome.seen = smallest.seen;
   else
     outcome.example = check.rows;
@@ -82,7 +85,9 @@ Report run(Sampler& sampler, const Options& options,
     outcome.draws = session.drawn() - before;
     if (outcome.status == Status::failed) {
       outcome.example = check.rows;
-      if (options.shrink && check.shrinkable && !judged.died) minimise(outcome, check, session, options);
+      // A process that died would have to start again for each smaller example.
+      const bool died = judged.broke == ErrorCode::unavailable;
+      if (options.shrink && check.shrinkable && !died) minimise(outcome, judged, check, session, options);
     }
     report.outcomes.push_back(std::move(outcome));
   }

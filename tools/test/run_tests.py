@@ -36,7 +36,7 @@ def main() -> int:
     for report in reports:
         report.unlink(missing_ok=True)
     unit = ["ctest", "--test-dir", str(args.build), "-j", args.jobs, "--output-on-failure", "--progress", "--output-junit", str(reports[0])]
-    python = [sys.executable, "-m", "pytest", "-q", "-ra", "tests", "tools", f"--junitxml={reports[1]}"]
+    python = [sys.executable, "-m", "pytest", "-q", "-ra", "tests", "tools", "python", f"--junitxml={reports[1]}"]
     if args.k:
         unit += ["-R", args.k]
         python += ["-k", args.k]
