@@ -133,7 +133,7 @@ void add_engine_options(CLI::App& command, engine::LlamaOptions& engine) {
       ->capture_default_str();
   command
       .add_option("--rope-scaling", engine.rope_scaling, "none, linear or yarn; default: as the model says")
-      ->transform(CLI::CheckedTransformer(kScalings))
+      ->transform(CLI::CheckedTransformer(kScalings).description("{none,linear,yarn}"))
       ->type_name("KIND");
   command.add_option("--rope-scale", engine.rope_scale, "stretches the trained window by this factor")
       ->check(CLI::Range(1.0, 1024.0))
@@ -163,7 +163,7 @@ void add_worker(CLI::App& app, Run& run) {
   command->add_option("--drain", options->drain_s, "seconds that answers may take to end after SIGTERM")
       ->capture_default_str();
   command->add_option("--log-format", options->log_format, "text or json")
-      ->transform(CLI::CheckedTransformer(kFormats))
+      ->transform(CLI::CheckedTransformer(kFormats).description("{text,json}"))
       ->type_name("FORMAT");
   command->callback([&run, options] {
     if (options->engine.rope_scale != 1 && options->engine.rope_scaling != engine::RopeScaling::linear &&

@@ -1,0 +1,21 @@
+"""Every bench says what it measures and can be called."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import bench  # noqa: E402
+
+
+@pytest.mark.parametrize("name", bench.names())
+def test_a_bench_has_a_summary_and_an_entry(name):
+    module = importlib.import_module(name)
+    assert module.__doc__ and callable(module.main)
+
+
+def test_an_unknown_bench_is_a_usage_error(capsys):
+    assert bench.main(["nothing"]) == 2
+    assert "worker" in capsys.readouterr().err
