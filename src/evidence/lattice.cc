@@ -20,6 +20,10 @@ constexpr std::size_t room_for(std::size_t depth, std::size_t nodes_max) {
 constexpr int kClientsShown = 5;
 constexpr std::uint32_t kItemsShown = 15;
 
+// log of 20: under the null at most one item in 20 accuses under a given bet.
+constexpr float kAccuses = 3;
+constexpr std::size_t kAccusingMax = 4096;
+
 std::uint64_t tag_of(std::uint64_t entry) {  // SplitMix64
   std::uint64_t x = entry * 0x9e3779b97f4a7c15 + 0x9e3779b97f4a7c15;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -54,16 +58,28 @@ void Lattice::add(const Coordinates& where, const Item& item) {
   }
   Waiting& entry = waiting_[at->second];
   float* const sums = waiting_sums_.data() + at->second * cells;
-  bool accuses = false;
+  float most = kLogZero;
   for (std::size_t i = 0; i < cells; ++i) {
     sums[i] += item.log_factors[i];
-    accuses = accuses || item.log_factors[i] > 0;
+    most = std::max(most, item.log_factors[i]);
   }
   ++entry.items;
   entry.tokens += item.tokens;
   entry.clients.add(item.client);
-  if (accuses) entry.accusers.add(item.session);
+  if (most >= kAccuses) {
+    entry.accusers.add(item.session);
+    if (std::ranges::none_of(peeled_, [&](const Slice& slice) { return slice.holds(where); }))
+      remember(where, most);
+  }
   waiting_tokens_ += item.tokens;
+}
+
+void Lattice::remember(const Coordinates& where, float weight) {
+  if (accusing_.size() < kAccusingMax)
+    accusing_.resize(accusing_.size() + 1);
+  else if (accusing_next_ == kAccusingMax)
+    accusing_next_ = 0;
+  accusing_[accusing_next_++] = {where, weight};
 }
 
 std::vector<Alarm> Lattice::flush(Tick tick, double log_stake, LatticeObserver* observer) {
@@ -134,7 +150,7 @@ void Lattice::touch(NodeId node, const Waiting& entry, std::span<const float> su
   about.traffic += tag;
   about.clients.add(entry.clients);
   about.accusers.add(entry.accusers);
-  if (observer && home.watched[node % kPage]) observer->absorb(node, sums);
+  if (observer) observer->absorb(*this, node, sums);
 }
 
 void Lattice::reset(std::span<const Alarm> alarms) {
@@ -144,6 +160,8 @@ void Lattice::reset(std::span<const Alarm> alarms) {
 void Lattice::peel(const Slice& slice) {
   if (std::ranges::find(peeled_, slice) != peeled_.end()) return;
   peeled_.push_back(slice);
+  std::erase_if(accusing_, [&](const Accusation& item) { return slice.holds(item.where); });
+  accusing_next_ = accusing_.size();
   each([&](NodeId node) {
     const Slice& other = info(node).slice;
     if (other != slice && !other.excludes(slice)) clear(cells(node), info(node).last);

@@ -57,7 +57,13 @@ struct NodeInfo {
   std::uint64_t tokens = 0;
   std::uint64_t traffic = 0;  ///< equal sums of item tags: equal traffic since both were born
   FewDistinct clients = {};
-  FewDistinct accusers = {};  ///< sessions of which some part was evidence for some bet
+  FewDistinct accusers = {};  ///< sessions with an accusing item
+};
+
+/// An item that was much likelier under some bet than under the null.
+struct Accusation {
+  Coordinates where;
+  float weight = 0;  ///< its largest log factor
 };
 
 struct Alarm {
@@ -68,12 +74,14 @@ struct Alarm {
   Tick onset = 0, at = 0;   ///< estimated first window, and the window of the alarm
 };
 
+class Lattice;
+
 /// Sees what happens inside a flush; see attribution.h.
 class LatticeObserver {
  public:
   virtual ~LatticeObserver() = default;
-  /// A watched node was multiplied by these factors.
-  virtual void absorb(NodeId node, std::span<const float> log_factors) = 0;
+  /// A node has been multiplied by these factors. May watch() it, and change nothing else.
+  virtual void absorb(Lattice& lattice, NodeId node, std::span<const float> log_factors) = 0;
 };
 
 struct LatticeSettings {
@@ -122,11 +130,14 @@ class Lattice {
       if (page(node).live[node % kPage]) f(node);
   }
 
-  /// A watched node is reported to the observer and not rolled up.
+  /// A watched node is not rolled up.
   void watch(NodeId node, bool on) { page(node).watched[node % kPage] = on; }
 
   /// False for slices with client-derived attributes and fewer than 5 clients or 15 items.
   [[nodiscard]] bool may_be_shown(NodeId node) const;
+
+  /// The last 4096 accusing items that are not peeled off, in no order; for attribution. In memory alone.
+  [[nodiscard]] std::span<const Accusation> accusing() const { return accusing_; }
 
   [[nodiscard]] std::size_t nodes() const { return nodes_; }
   [[nodiscard]] std::size_t bytes() const;                          ///< memory held
@@ -157,6 +168,7 @@ class Lattice {
   Page& page(NodeId node) { return *pages_[node / kPage]; }
   [[nodiscard]] const Page& page(NodeId node) const { return *pages_[node / kPage]; }
   CellsView cells(NodeId node);
+  void remember(const Coordinates& where, float weight);
   void enter(const Waiting& entry, std::span<const float> sums, Tick tick, float log_stake,
              LatticeObserver* observer);
   void touch(NodeId node, const Waiting& entry, std::span<const float> sums, std::uint64_t tag, Tick tick,
@@ -178,6 +190,8 @@ class Lattice {
   std::vector<float> waiting_sums_;
   std::unordered_map<Coordinates, std::size_t, CoordinatesHash> waiting_at_;
   std::uint64_t waiting_tokens_ = 0;
+  std::vector<Accusation> accusing_;  // a ring
+  std::size_t accusing_next_ = 0;
   std::uint64_t entries_ = 0;  // numbers the tags of traffic
   NodeId slots_ = 0;
   std::size_t nodes_ = 0;

@@ -88,6 +88,10 @@ class Slice {
   std::uint32_t depth_ = 0;
 };
 
+struct SliceHash {
+  std::size_t operator()(const Slice& slice) const { return slice.hash(); }
+};
+
 /// True when the action that `a` invites is smaller than that of `b`; total, so that a least one exists.
 [[nodiscard]] bool smaller_action(const Slice& a, const Slice& b);
 

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evidence/attribution.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <unordered_set>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace truekeel::evidence {
+namespace {
+
+// Clean detectors hover about log M = 5. What has no more than that is copied when it first has evidence.
+constexpr double kWorthCopying = 6;
+
+// A slice that shares more than this of its evidence with a culprit is judged on what comes later.
+constexpr double kSharedMost = 0.5;
+
+// Suspects that are judged in full; bounds the time of a decision to some milliseconds.
+constexpr std::size_t kRanked = 512;
+
+// Slices that have had the same few items need not be the same slice.
+constexpr std::uint32_t kTellingItems = 12;
+
+/// log of the number of values that each attribute has in the traffic.
+std::array<double, kAttributes> value_costs(const Lattice& lattice) {
+  std::array<double, kAttributes> count{};
+  lattice.each([&](NodeId node) {
+    const Slice& slice = lattice.info(node).slice;
+    if (slice.depth() == 1) ++count[static_cast<std::size_t>(slice.term(0).attribute)];
+  });
+  for (double& c : count) c = std::log(std::max(c, 1.0));
+  return count;
+}
+
+bool is_peeled(const Lattice& lattice, NodeId node) {
+  return std::ranges::find(lattice.peeled(), lattice.info(node).slice) != lattice.peeled().end();
+}
+
+/// How much of the weight of the items that accuse `slice` also accuses `other`.
+double shared_weight(const Lattice& lattice, const Slice& slice, const Slice& other) {
+  if (slice.excludes(other)) return 0;
+  double all = 0, shared = 0;
+  for (const Accusation& item : lattice.accusing()) {
+    if (!slice.holds(item.where)) continue;
+    all += static_cast<double>(item.weight);
+    if (other.holds(item.where)) shared += static_cast<double>(item.weight);
+  }
+  return all > 0 ? shared / all : 1;
+}
+
+}  // namespace
+
+void Attribution::begin(Lattice& lattice, std::span<const Alarm> alarms, double log_stake) {
+  const auto news =
+      std::ranges::find_if(alarms, [&](const Alarm& alarm) { return !is_peeled(lattice, alarm.node); });
+  if (running() || news == alarms.end()) return;
+  log_weights_.assign(lattice.log_weights().begin(), lattice.log_weights().end());
+  log_threshold_ = -log_stake;
+  alarmed_ = news->at;
+  cell_ = news->cell;
+  std::vector<std::pair<double, NodeId>> found;
+  lattice.each([&](NodeId node) {
+    // A mixture is at most its largest member; the sum is only worth its time above that.
+    if (*std::ranges::max_element(lattice.log_sr(node)) < log_stake + kWorthCopying) return;
+    const double evidence = lattice.log_evidence(node);
+    if (evidence >= log_stake + kWorthCopying && !is_peeled(lattice, node))
+      found.emplace_back(evidence, node);
+  });
+  const std::size_t count = std::min(found.size(), settings_.candidates_max / 2);
+  std::ranges::partial_sort(found, found.begin() + static_cast<std::ptrdiff_t>(count), std::greater<>());
+  found.resize(count);
+  value_costs_ = value_costs(lattice);
+  for (const auto& [evidence, node] : found) copy(lattice, node);
+}
+
+void Attribution::copy(Lattice& lattice, NodeId node) {
+  const Slice& slice = lattice.info(node).slice;
+  double cost = settings_.log_per_slice;
+  for (std::size_t i = 0; i < slice.depth(); ++i)
+    cost += settings_.log_per_attribute + value_costs_[static_cast<std::size_t>(slice.term(i).attribute)];
+  const auto levels = lattice.log_sr(node);
+  Suspect suspect{.node = node, .slice = slice, .cost = cost};
+  suspect.log_sr.assign(levels.begin(), levels.end());
+  for (std::size_t cell = 0; cell < levels.size(); ++cell) suspect.onset.push_back(lattice.onset(node, cell));
+  at_.emplace(node, suspects_.size());
+  suspects_.push_back(std::move(suspect));
+  lattice.watch(node, true);
+}
+
+void Attribution::absorb(Lattice& lattice, NodeId node, std::span<const float> log_factors) {
+  if (!running()) return;
+  const auto at = at_.find(node);
+  if (at == at_.end()) {
+    // Had no evidence before. The lattice has multiplied it already.
+    const float most = *std::ranges::max_element(lattice.log_sr(node));
+    if (most >= kWorthCopying - log_threshold_ && suspects_.size() < settings_.candidates_max &&
+        !is_peeled(lattice, node))
+      copy(lattice, node);
+    return;
+  }
+  Suspect& suspect = suspects_[at->second];
+  for (std::size_t cell = 0; cell < log_factors.size(); ++cell) suspect.log_sr[cell] += log_factors[cell];
+  suspect.accusations += log_factors[cell_] > 0;
+  suspect.fresh = false;
+}
+
+void Attribution::refresh(Suspect& suspect) const {
+  if (suspect.fresh) return;
+  suspect.log_m = log_evidence(suspect.log_sr, log_weights_) + log_threshold_;
+  suspect.score = suspect.log_m - suspect.cost;
+  suspect.fresh = true;
+}
+
+bool Attribution::same_traffic(const Lattice& lattice, const Suspect& a, const Suspect& b) const {
+  const NodeInfo& of_a = lattice.info(a.node);
+  return of_a.traffic == lattice.info(b.node).traffic && (of_a.items >= kTellingItems || a.node == b.node);
+}
+
+/// The best suspects, one for each traffic.
+std::vector<std::size_t> Attribution::ranking(const Lattice& lattice) const {
+  std::vector<std::size_t> ranked(suspects_.size());
+  std::iota(ranked.begin(), ranked.end(), std::size_t{0});
+  std::ranges::sort(ranked, [&](auto a, auto b) {
+    return suspects_[a].score != suspects_[b].score ? suspects_[a].score > suspects_[b].score : a < b;
+  });
+  std::unordered_set<std::uint64_t> seen;
+  std::erase_if(ranked, [&](auto i) {
+    const NodeInfo& about = lattice.info(suspects_[i].node);
+    return about.items >= kTellingItems && !seen.insert(about.traffic).second;
+  });
+  ranked.resize(std::min(ranked.size(), kRanked));
+  return ranked;
+}
+
+/// The ranked suspects as hypotheses about the items that have accused lately.
+std::vector<Hypothesis> Attribution::hypotheses(const Lattice& lattice,
+                                                std::span<const std::size_t> ranked) const {
+  const auto accusing = lattice.accusing();
+  std::vector<Hypothesis> result;
+  for (const std::size_t i : ranked) {
+    const Suspect& suspect = suspects_[i];
+    Hypothesis hypothesis{.log_m = suspect.log_m, .cost = suspect.cost, .items = {}};
+    hypothesis.items.resize((accusing.size() + 63) / 64);
+    for (std::size_t item = 0; item < accusing.size(); ++item)
+      if (suspect.slice.holds(accusing[item].where)) hypothesis.items[item / 64] |= 1ull << (item % 64);
+    result.push_back(std::move(hypothesis));
+  }
+  return result;
+}
+
+std::optional<Culprit> Attribution::decide(Lattice& lattice, Tick tick) {
+  if (!running()) return std::nullopt;
+  for (Suspect& suspect : suspects_) refresh(suspect);
+  const auto ranked = ranking(lattice);
+  std::vector<float> weights;
+  for (const Accusation& item : lattice.accusing()) weights.push_back(item.weight);
+  const auto candidates = hypotheses(lattice, ranked);
+  const Explanation best = explain(candidates, weights);
+  cell_ = leading_cell(suspects_[ranked[best.member[0].hypothesis]].log_sr, log_weights_);
+  for (const Explanation::Member& member : std::span(best.member).first(best.size)) {
+    const Suspect& suspect = suspects_[ranked[member.hypothesis]];
+    if (!convicted(suspect, member)) continue;
+    const Culprit culprit = name(lattice, suspect, member.lead, tick);
+    peel(lattice, culprit.slice);
+    return culprit;
+  }
+  return std::nullopt;
+}
+
+bool Attribution::convicted(const Suspect& suspect, const Explanation::Member& member) const {
+  // What other members explain does not count; a slice of which they explain most is not judged yet.
+  const double own = (member.added + suspect.cost) / suspect.log_m;
+  if (own < 1 - kSharedMost) return false;
+  const double evidence = own * suspect.log_m, accusations = own * suspect.accusations;
+  const bool alone = evidence >= log_threshold_ && accusations >= settings_.accusations_least &&
+                     member.lead >= settings_.log_lead;
+  const bool twice =
+      evidence >= 2 * log_threshold_ && accusations >= settings_.accusations_enough && member.lead >= 0;
+  return alone || twice;
+}
+
+Culprit Attribution::name(const Lattice& lattice, const Suspect& suspect, double lead, Tick tick) const {
+  Culprit culprit{.slice = suspect.slice, .same_traffic = {}, .log_m = suspect.log_m, .log_lead = lead};
+  culprit.cell = leading_cell(suspect.log_sr, log_weights_);
+  culprit.onset = suspect.onset[culprit.cell];
+  culprit.alarmed = alarmed_;
+  culprit.decided = tick;
+  for (const Suspect& other : suspects_)
+    if (same_traffic(lattice, other, suspect)) culprit.same_traffic.push_back(other.slice);
+  culprit.slice = *std::ranges::min_element(culprit.same_traffic, smaller_action);
+  std::erase(culprit.same_traffic, culprit.slice);
+  return culprit;
+}
+
+void Attribution::peel(Lattice& lattice, const Slice& culprit) {
+  std::vector<Suspect> left;
+  bool alarming = false;
+  for (Suspect& suspect : suspects_) {
+    lattice.watch(suspect.node, false);
+    // Takes off the share of the evidence that the culprit's items gave. Where that is most of it the rest is
+    // too uncertain: the slice starts afresh, as it does in the lattice.
+    const double shared = shared_weight(lattice, suspect.slice, culprit);
+    const double kept = suspect.log_m * (1 - shared);
+    if (shared > kSharedMost || kept < kWorthCopying) continue;
+    for (float& level : suspect.log_sr) level -= static_cast<float>(suspect.log_m - kept);
+    suspect.fresh = false;
+    alarming = alarming || kept >= log_threshold_;
+    left.push_back(std::move(suspect));
+  }
+  lattice.peel(culprit);
+  suspects_.clear();
+  at_.clear();
+  if (!alarming) return;
+  suspects_ = std::move(left);
+  for (std::size_t i = 0; i < suspects_.size(); ++i) {
+    at_.emplace(suspects_[i].node, i);
+    lattice.watch(suspects_[i].node, true);
+  }
+}
+
+std::optional<Slice> Attribution::leader() const {
+  const auto by_score = [](const Suspect& a, const Suspect& b) { return a.score < b.score; };
+  const auto lead = std::ranges::max_element(suspects_, by_score);
+  return lead == suspects_.end() ? std::nullopt : std::optional(lead->slice);
+}
+
+void Attribution::end(Lattice& lattice) {
+  for (const Suspect& suspect : suspects_) lattice.watch(suspect.node, false);
+  suspects_.clear();
+  at_.clear();
+}
+
+}  // namespace truekeel::evidence

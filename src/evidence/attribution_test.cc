@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small simulated fleets; attribution_bench runs the large experiment.
+#include "evidence/attribution.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "evidence/bounded_rate.h"
+#include "evidence/simulated_fleet.h"
+
+namespace truekeel::evidence {
+namespace {
+
+TEST(Attribution, NamesTheFaultOfASimulatedFleet) {
+  constexpr std::uint64_t kSeed = 101;
+  int right = 0, named = 0;
+  for (std::uint64_t i = 0; i < 6; ++i) {
+    const Trial trial =
+        run_trial({.endpoints = 40, .clean_tokens = 300'000, .tokens_max = 3'000'000}, kSeed + i);
+    EXPECT_EQ(trial.false_alarms, 0u);
+    named += !trial.named.empty();
+    right += !trial.named.empty() && trial.fault_named[0] == 0;
+  }
+  std::printf("fleets of 40 endpoints, seeds %llu..: first culprit right in %d of %d\n",
+              static_cast<unsigned long long>(kSeed), right, named);
+  EXPECT_GE(named, 5);
+  EXPECT_GE(right, named - 1);
+}
+
+TEST(Attribution, TwoFaultsAreNamedOneAfterTheOther) {
+  constexpr std::uint64_t kSeed = 211;
+  int both = 0;
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    const Trial trial = run_trial(
+        {.endpoints = 40, .faults = 2, .clean_tokens = 300'000, .tokens_max = 3'000'000, .rate_least = 0.01},
+        kSeed + i);
+    both += std::ranges::count(trial.fault_named, 0) > 0 && std::ranges::count(trial.fault_named, 1) > 0;
+  }
+  EXPECT_GE(both, 3);
+}
+
+class HandMade : public testing::Test {
+ protected:
+  static constexpr double kLogStake = -23;
+
+  /// One window with these requests, flagged or not, of 100 tokens each.
+  std::optional<Culprit> window(std::initializer_list<std::pair<Coordinates, bool>> requests) {
+    for (const auto& [where, bad] : requests) {
+      std::vector<float> sums(bet_.bets().cells());
+      for (int i = 0; i < 100; ++i) bet_.add(bad && i % 33 == 0, sums);
+      lattice_.add(where, {.log_factors = sums, .tokens = 100});
+    }
+    const auto alarms = lattice_.flush(++tick_, kLogStake, &attribution_);
+    alarmed_ = alarmed_ || !alarms.empty();
+    attribution_.begin(lattice_, alarms, kLogStake);
+    lattice_.reset(alarms);
+    return attribution_.decide(lattice_, tick_);
+  }
+
+  static Coordinates at(ValueId endpoint, ValueId client) {
+    Coordinates where;
+    where[Attribute::endpoint] = endpoint;
+    where[Attribute::version] = endpoint;  // the same traffic under another name
+    where[Attribute::client_version] = client;
+    return where;
+  }
+
+  BoundedRate bet_{1e-5};
+  Lattice lattice_{bet_.bets().log_weights()};
+  Attribution attribution_;
+  Tick tick_ = 0;
+  bool alarmed_ = false;
+};
+
+TEST_F(HandMade, OneBadAnswerAlarmsButConvictsNobody) {
+  for (ValueId i = 0; i < 60; ++i) ASSERT_FALSE(window({{at(1 + i % 3, 1 + i % 5), false}}));
+  ASSERT_FALSE(window({{at(1, 1), true}}));
+  EXPECT_TRUE(alarmed_);
+  EXPECT_TRUE(attribution_.running());
+  for (ValueId i = 0; i < 60; ++i) ASSERT_FALSE(window({{at(2 + i % 2, 1 + i % 5), false}}));
+}
+
+TEST_F(HandMade, SameTrafficIsOneCulpritNamedByTheSmallestAction) {
+  for (ValueId i = 0; i < 60; ++i) ASSERT_FALSE(window({{at(1 + i % 3, 1 + i % 5), false}}));
+  std::optional<Culprit> culprit;
+  for (ValueId i = 0; i < 30 && !culprit; ++i) culprit = window({{at(1 + i % 3, 1 + i % 5), i % 3 == 0}});
+  ASSERT_TRUE(culprit);
+  const Slice::Term endpoint[] = {{Attribute::endpoint, 1}}, version[] = {{Attribute::version, 1}};
+  EXPECT_EQ(culprit->slice, Slice(endpoint));
+  EXPECT_NE(std::ranges::find(culprit->same_traffic, Slice(version)), culprit->same_traffic.end());
+  EXPECT_GE(culprit->onset + 10, 61u);
+  EXPECT_GE(culprit->log_lead, std::log(1000));
+  EXPECT_FALSE(attribution_.running()) << "nothing is left";
+  // Its further bad answers accuse nobody else.
+  for (ValueId i = 0; i < 60; ++i) EXPECT_FALSE(window({{at(1 + i % 3, 1 + i % 5), i % 3 == 0}}));
+  EXPECT_FALSE(attribution_.running());
+}
+
+}  // namespace
+}  // namespace truekeel::evidence
