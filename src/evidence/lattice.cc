@@ -175,6 +175,11 @@ std::span<const float> Lattice::log_sr(NodeId node) const {
   return std::span(page(node).levels).subspan(node % kPage * 2 * cells, cells);
 }
 
+std::span<const float> Lattice::log_cusum(NodeId node) const {
+  const std::size_t cells = log_weights_.size();
+  return std::span(page(node).levels).subspan((node % kPage * 2 + 1) * cells, cells);
+}
+
 Tick Lattice::onset(NodeId node, std::size_t cell) const {
   return page(node).onsets[node % kPage * log_weights_.size() + cell];
 }

@@ -117,6 +117,7 @@ class Lattice {
   [[nodiscard]] NodeId find(const Slice& slice) const;
   [[nodiscard]] const NodeInfo& info(NodeId node) const { return page(node).info[node % kPage]; }
   [[nodiscard]] std::span<const float> log_sr(NodeId node) const;
+  [[nodiscard]] std::span<const float> log_cusum(NodeId node) const;
   [[nodiscard]] double log_evidence(NodeId node) const {
     return evidence::log_evidence(log_sr(node), log_weights_);
   }

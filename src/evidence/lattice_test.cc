@@ -51,6 +51,7 @@ TEST(Slice, NamesComeBackAndAreBounded) {
   EXPECT_EQ(names.intern(Attribute::endpoint, "s1"), 1u);
   EXPECT_EQ(names.intern(Attribute::endpoint, "s3"), 0u);
   EXPECT_EQ(names.refused(), 1u);
+  EXPECT_EQ(names.intern(Attribute::client_version, std::string(257, 'x')), 0u);
   EXPECT_EQ(names.intern(Attribute::version, ""), 0u);
   EXPECT_EQ(names.intern(Attribute::version, "v1"), 1u);
   EXPECT_EQ(names.describe(slice({{Attribute::version, 1}, {Attribute::endpoint, 2}})),

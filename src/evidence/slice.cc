@@ -89,7 +89,7 @@ ValueId ValueNames::intern(Attribute attribute, std::string_view text) {
   if (text.empty()) return 0;
   Table& table = tables_[static_cast<std::size_t>(attribute)];
   if (const auto known = table.ids.find(text); known != table.ids.end()) return known->second;
-  if (table.texts.size() >= max_) {
+  if (table.texts.size() >= max_ || text.size() > kTextMax) {
     ++refused_;
     return 0;
   }

@@ -103,6 +103,8 @@ class ValueNames {
  public:
   explicit ValueNames(std::size_t per_attribute_max = 1u << 16) : max_(per_attribute_max) {}
 
+  static constexpr std::size_t kTextMax = 256;  ///< longer texts are unknown, too
+
   [[nodiscard]] ValueId intern(Attribute attribute, std::string_view text);
   /// 0 when there is no such value.
   [[nodiscard]] ValueId find(Attribute attribute, std::string_view text) const;

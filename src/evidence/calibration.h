@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tolerances: by how much a null may be wrong before it counts, with what confidence that is known, and from
+// how many samples. Shipped ones arm a fresh fleet from its first token; live ones refine them within
+// ceilings. Thread safety: values; a LiveTolerance serves one thread.
+//
+// A fault that is there from the first token must not become the norm: no tolerance passes its ceiling, and
+// what is worse than the ceiling is suspect, by a sequential test that may be looked at at any time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "evidence/bounded_rate.h"
+#include "evidence/draw_null.h"
+#include "evidence/gate.h"
+#include "evidence/reported_row.h"
+#include "evidence/token_audit.h"
+
+namespace truekeel::evidence {
+
+enum class Basis {
+  construction,  ///< follows from how the engine works; the samples only agree with it
+  measured,      ///< an upper bound at the stated confidence
+  assumed,       ///< from documentation; nothing was measured
+};
+
+struct Tolerance {
+  double value = 0;
+  double confidence = 0;  ///< 0 unless measured
+  std::uint64_t samples = 0;
+  Basis basis = Basis::assumed;
+
+  bool operator==(const Tolerance&) const = default;
+};
+
+/// No live tolerance passes these.
+inline constexpr double kRhoCeiling = 1e-4;     ///< share of tokens
+inline constexpr double kKappaCeiling = 0.012;  ///< nats a token between two paths of one model
+
+/// What is known of an engine's numbers before it has served a token here.
+struct ShippedDialect {
+  std::string_view name;  ///< as in the configuration
+  Conduct conduct;
+  ListRule list_rule;
+  Tolerance rho, logprob_error, tie_width;
+  Tolerance kappa;  ///< divergence in nats a token from a reference on another path of the same model
+  /// Mean |difference| of the logprobs of the top 20 of a first token, clean, on another path.
+  Tolerance first_token_distance;
+
+  [[nodiscard]] AuditTolerances audit() const { return {rho.value, logprob_error.value, tie_width.value}; }
+};
+
+/// Nothing for an engine whose conduct is not documented: its tokens cannot be audited.
+[[nodiscard]] std::optional<ShippedDialect> shipped(std::string_view dialect);
+[[nodiscard]] std::span<const ShippedDialect> shipped_dialects();
+
+struct LiveSettings {
+  Tolerance shipped;
+  double floor = 0;    ///< never below: what construction alone costs
+  double ceiling = 1;  ///< never above
+  double confidence = 0.99;
+  double suspect_alpha = 1e-4;  ///< probability of ever suspecting what keeps to the ceiling
+};
+
+/// The tolerated mean of values in [0, cap]; a rate is the case of values 0 and 1.
+class LiveTolerance {
+ public:
+  /// Requires: 0 < ceiling < cap, floor <= ceiling. cap = 1 with values 0 and 1 alone gives exact bounds.
+  LiveTolerance(const LiveSettings& settings, double cap);
+
+  /// Adds what one clean or unclean item showed; values above the cap count as the cap.
+  void add(double value);
+
+  /// What detectors are to use now. Changes at 4096, 8192, 16384 ... items, so it depends on the past alone.
+  [[nodiscard]] const Tolerance& now() const { return now_; }
+  /// The mean is above the ceiling: a fault, or an engine that we do not understand.
+  [[nodiscard]] bool suspect() const { return gate_.rejected(); }
+  [[nodiscard]] std::uint64_t items() const { return items_; }
+
+ private:
+  void look();
+  [[nodiscard]] double upper_bound(double confidence) const;
+
+  LiveSettings settings_;
+  double cap_;
+  BoundedRate bet_;
+  Gate gate_;
+  Tolerance now_;
+  std::uint64_t items_ = 0, next_look_, looks_ = 0;
+  double sum_ = 0, sum_of_squares_ = 0;
+  bool counts_ = true;  // all values were 0 or cap
+};
+
+}  // namespace truekeel::evidence
