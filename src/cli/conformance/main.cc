@@ -81,6 +81,7 @@ Result<std::unique_ptr<Sampler>> open_sampler(const Arguments& args) {
   };
   samplers::ProcessOptions options;
   options.call_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(args.timeout_s * 1000));
+  options.start_timeout = options.call_timeout;
   if (args.sampler == "process") {
     if (args.command.empty()) return fail(ErrorCode::invalid_argument, "process needs a command after --");
     return upcast(samplers::ProcessSampler::start(args.command, options));
