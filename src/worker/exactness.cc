@@ -101,6 +101,7 @@ Result<Exactness> measure_exactness(engine::Engine& engine) {
   for (std::uint32_t width = slots; width >= 2; --width) {
     const std::size_t index = slots - width;
     std::vector<SlotToken> step;
+    step.reserve(width);
     for (Slot slot = 0; slot < width; ++slot) step.push_back({slot, scripts[slot].steps[index]});
     if (auto done = engine.decode(step); !done) return std::unexpected(done.error());
     for (Slot slot = 0; slot < width; ++slot) {

@@ -151,14 +151,18 @@ std::variant<std::string, std::vector<Token>> read_text_or_tokens(FieldReader& r
   return std::string();
 }
 
+Prompt as_prompt(std::variant<std::string, std::vector<Token>> given) {
+  if (auto* tokens = std::get_if<std::vector<Token>>(&given)) return std::move(*tokens);
+  return std::get<std::string>(std::move(given));
+}
+
 /// `messages` where given, else the text or tokens of one of `names`.
 Prompt read_prompt(FieldReader& reader, std::initializer_list<std::string_view> names,
                    std::uint32_t vocabulary) {
   if (reader.find("messages") != nullptr) return read_messages(reader);
   for (const auto name : names) {
     if (reader.find(name) == nullptr) continue;
-    return std::visit([](auto&& prompt) -> Prompt { return std::move(prompt); },
-                      read_text_or_tokens(reader, name, vocabulary));
+    return as_prompt(read_text_or_tokens(reader, name, vocabulary));
   }
   reader.refuse(*names.begin(), fmt::format("'{}' is missing, and so is 'messages'.", *names.begin()));
   return {};
@@ -273,10 +277,10 @@ ApiResult<Request> parse(const std::string& body, const RequestLimits& limits, R
   FieldReader reader(*object);
   std::optional<ApiError> wrong_model;
   check_model(reader, limits, wrong_model);
-  if (wrong_model) return std::unexpected(std::move(*wrong_model));
+  if (wrong_model.has_value()) return std::unexpected(*wrong_model);
   Request request;
   read(reader, request);
-  if (reader.error()) return std::unexpected(*reader.error());
+  if (const auto& error = reader.error(); error.has_value()) return std::unexpected(*error);
   return request;
 }
 
@@ -295,8 +299,7 @@ ApiResult<GenerateRequest> parse_chat(const std::string& body, const RequestLimi
 
 ApiResult<GenerateRequest> parse_completion(const std::string& body, const RequestLimits& limits) {
   return parse<GenerateRequest>(body, limits, [&](FieldReader& reader, GenerateRequest& request) {
-    request.prompt = std::visit([](auto&& prompt) -> Prompt { return std::move(prompt); },
-                                read_text_or_tokens(reader, "prompt", limits.vocabulary));
+    request.prompt = as_prompt(read_text_or_tokens(reader, "prompt", limits.vocabulary));
     read_common(reader, limits, request);
     const auto top = reader.integer("logprobs", 0, kTopLogprobsMax);
     request.logprobs = top.has_value();

@@ -37,6 +37,7 @@ struct KeptAnswer final : Sink {
   [[nodiscard]] bool ended() const { return !endings.empty(); }
   [[nodiscard]] std::vector<Token> tokens() const {
     std::vector<Token> ids;
+    ids.reserve(records.size());
     for (const auto& record : records) ids.push_back(record.id);
     return ids;
   }
