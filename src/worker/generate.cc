@@ -13,8 +13,6 @@
 namespace truekeel::worker {
 namespace {
 
-using protocol::ApiError;
-
 /// Seeds and ids need not repeat, only differ: the one place where chance enters.
 std::uint64_t random_bits() {
   static std::mt19937_64 generator{std::random_device()()};
