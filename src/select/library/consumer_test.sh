@@ -1,0 +1,32 @@
+#!/bin/sh
+# Installs the library into an empty folder and builds the example against it as a user would.
+# usage: consumer_test.sh BUILD_DIR EXAMPLE_DIR C_COMPILER CXX_COMPILER
+set -eu
+build=$1 example=$2 cc=$3 cxx=$4
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+
+cmake --install "$build" --component select --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
+
+# find_package, shared and static
+cmake -S "$example" -B "$work/example" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx"
+cmake --build "$work/example"
+by_shared=$("$work/example/select_example")
+by_static=$("$work/example/select_example_static")
+
+# pkg-config; the file names the prefix that the build was configured with, so it is told the real one
+pc=$(find "$prefix" -name pkgconfig)
+flags=$(PKG_CONFIG_PATH=$pc pkg-config --define-variable=prefix="$prefix" --cflags --libs truekeel_select)
+libdir=$(dirname "$pc")
+# shellcheck disable=SC2086
+"$cc" "$example/select_example.c" $flags -Wl,-rpath,"$libdir" -o "$work/by_pkg_config"
+by_pkg_config=$("$work/by_pkg_config")
+
+echo "$by_shared"
+[ "$by_shared" = "$by_static" ] && [ "$by_shared" = "$by_pkg_config" ]
+
+# Nothing is exported but the interface, and that with its version.
+exported=$(nm -D --defined-only "$libdir"/libtruekeel_select.so | sed 's/.* //' | grep -v '^TRUEKEEL_SELECT_1$')
+strangers=$(echo "$exported" | grep -vE '^tk_select[a-z_]*@@TRUEKEEL_SELECT_1$' || true)
+[ -z "$strangers" ] || { echo "exported without need or version: $strangers"; exit 1; }
