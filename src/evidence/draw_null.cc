@@ -16,18 +16,21 @@ class Steps {
       : sampling_(sampling), keeps_ties_(conduct.keeps_ties), rank_(record.rank) {
     null_.listed = std::min(record.top.size(), DrawNull::kListedMax);
     null_.least = null_.most = null_.listed;
-    for (std::size_t i = 0; i < null_.listed; ++i)
-      null_.weight[i] = std::exp(static_cast<double>(record.top[i]) - static_cast<double>(record.top[0]));
+    const auto below_best = [&](float logprob) {
+      return static_cast<double>(logprob) - static_cast<double>(record.top[0]);
+    };
+    for (std::size_t i = 0; i < null_.listed; ++i) {
+      log_weight_[i] = below_best(record.top[i]);
+      null_.weight[i] = std::exp(log_weight_[i]);
+    }
     sum_up();
     rest_count_ = static_cast<double>(sampling.vocabulary) - static_cast<double>(null_.listed);
     // The reported masses add up to 1; what is not listed holds the rest.
     const double total = std::exp(-static_cast<double>(record.top[0]));
     null_.rest_least = null_.rest_most = std::max(0.0, total - null_.prefix[null_.listed]);
     null_.drawn = std::min<std::size_t>(record.rank, null_.listed);
-    null_.drawn_weight =
-        null_.drawn < null_.listed
-            ? null_.weight[null_.drawn]
-            : std::exp(static_cast<double>(record.logprob) - static_cast<double>(record.top[0]));
+    drawn_log_weight_ = null_.drawn < null_.listed ? log_weight_[null_.drawn] : below_best(record.logprob);
+    null_.drawn_weight = std::exp(drawn_log_weight_);
   }
 
   void temperature() {
@@ -39,8 +42,8 @@ class Steps {
     null_.rest_least = std::max(0.0, null_.rest_least - rounding);
     if (null_.open) null_.rest_most += rounding;
     bound_rest(power, last);
-    for (std::size_t i = 0; i < null_.listed; ++i) null_.weight[i] = std::pow(null_.weight[i], power);
-    null_.drawn_weight = std::pow(null_.drawn_weight, power);
+    for (std::size_t i = 0; i < null_.listed; ++i) null_.weight[i] = std::exp(power * log_weight_[i]);
+    null_.drawn_weight = std::exp(power * drawn_log_weight_);
     sum_up();
   }
 
@@ -165,6 +168,8 @@ class Steps {
   const bool keeps_ties_;
   const std::uint32_t rank_;
   DrawNull null_;
+  std::array<double, DrawNull::kListedMax> log_weight_;  // before temperature
+  double drawn_log_weight_ = 0;
   double rest_count_ = 0;    // tokens not listed that can be drawn, at most
   bool ranked_out_ = false;  // the drawn token is outside by its rank or its own weight
 };
