@@ -9,7 +9,7 @@ from pathlib import Path
 
 import openai
 import pytest
-from worker import MODEL, MODEL_FILE, Program, Worker, records_of, text_of
+from worker_server import MODEL, MODEL_FILE, Program, Worker, records_of, text_of
 
 CTX = 256
 EMOJI = "Answer with ten different emoji of animals and some Chinese words: 猫 🐈 狗 🐕"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import openai
 import pytest
-from worker import BINARY, MODEL_FILE, Worker, text_of
+from worker_server import BINARY, MODEL_FILE, Worker, text_of
 
 ENDLESS = {"max_tokens": 1900, "extra_body": {"ignore_eos": True}}
 
