@@ -2,14 +2,12 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <expected>
 #include <memory>
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/config_file.h"
 #include "fleet/check_report.h"
 #include "fleet/config.h"
 
@@ -21,20 +19,10 @@ struct Options {
   bool json = false;
 };
 
-/// The file's text, one byte more than a configuration may have at most; errno in words on failure.
-std::expected<std::string, std::string> read_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) return std::unexpected(std::string(std::strerror(errno)));
-  std::string text(fleet::kMaxConfigBytes + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return std::unexpected(std::string(std::strerror(errno)));
-  return text;
-}
-
 int check_config(const Options& options) {
-  const auto text = read_file(options.file);
+  const auto text = read_config_file(options.file);
   if (!text) {
-    std::fprintf(stderr, "%s: cannot be read: %s\n", options.file.c_str(), text.error().c_str());
+    std::fprintf(stderr, "%s\n", text.error().message.c_str());
     return kUsage;
   }
   const auto parsed = fleet::parse_config(*text);

@@ -10,13 +10,12 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <thread>
 
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/config_file.h"
 #include "fleet/config.h"
 #include "gateway/gateway.h"
 
@@ -77,14 +76,12 @@ int serve(const Arguments& arguments) {
             : arguments.log_level == "warning" ? LogLevel::warning
                                                : LogLevel::info,
             arguments.log_format == "json" ? LogFormat::json : LogFormat::text);
-  std::ifstream file(arguments.config);
-  if (!file) {
-    fmt::print(stderr, "truekeel serve: cannot read {}: {}\n", arguments.config, std::strerror(errno));
+  const auto text = read_config_file(arguments.config);
+  if (!text) {
+    fmt::print(stderr, "truekeel serve: {}\n", text.error().message);
     return kUsage;
   }
-  std::stringstream text;
-  text << file.rdbuf();
-  const auto config = fleet::parse_config(text.str());
+  const auto config = fleet::parse_config(*text);
   if (!config) {
     for (const auto& problem : config.error()) {
       fmt::print(stderr, "{}\n", fleet::format_problem(arguments.config, problem));

@@ -48,7 +48,7 @@ std::size_t safe_cut(std::string_view text, std::size_t from) {
   return text.size();
 }
 
-PromptCount Tokenizer::count(std::string_view text, std::uint64_t stop_above) const {
+fleet::TokenCount Tokenizer::count(std::string_view text, std::uint64_t stop_above) const {
   std::vector<Token> tokens;
   const bool whole = tokenize(text, kPrompt, stop_above, tokens);
   return {.tokens = tokens.size(), .stopped = !whole};
@@ -68,7 +68,8 @@ bool Tokenizer::tokenize(std::string_view text, TokenizeOptions options, std::ui
   return true;
 }
 
-Result<PromptCount> Tokenizer::count_chat(std::span<const Message> messages, std::uint64_t stop_above) const {
+Result<fleet::TokenCount> Tokenizer::count_chat(std::span<const Message> messages,
+                                                std::uint64_t stop_above) const {
   const auto rendered = vocabulary_.render(messages);
   if (!rendered) return std::unexpected(rendered.error());
   return count(*rendered, stop_above);

@@ -15,14 +15,6 @@
 
 namespace truekeel::engine {
 
-/// `tokens` of them, or, stopped, at least so many.
-struct PromptCount {
-  std::uint64_t tokens = 0;
-  bool stopped = false;
-
-  bool operator==(const PromptCount&) const = default;
-};
-
 inline constexpr std::uint64_t kCountAll = std::numeric_limits<std::uint64_t>::max();
 
 class Tokenizer {
@@ -37,7 +29,7 @@ class Tokenizer {
 
   /// The tokens of a prompt that is given as text, BOS included where the model wants one. Stops soon after
   /// the count has passed `stop_above`. Cost: about 3 us for 100 bytes.
-  [[nodiscard]] PromptCount count(std::string_view text, std::uint64_t stop_above = kCountAll) const;
+  [[nodiscard]] fleet::TokenCount count(std::string_view text, std::uint64_t stop_above = kCountAll) const;
 
   /// Appends the tokens of a text, in parts as above. False when it stopped: then not all are there.
   [[nodiscard]] bool tokenize(std::string_view text, TokenizeOptions options, std::uint64_t stop_above,
@@ -45,8 +37,8 @@ class Tokenizer {
 
   /// The tokens of a conversation as the model's template writes it.
   /// Error::invalid_argument when the template refuses it.
-  [[nodiscard]] Result<PromptCount> count_chat(std::span<const Message> messages,
-                                               std::uint64_t stop_above = kCountAll) const;
+  [[nodiscard]] Result<fleet::TokenCount> count_chat(std::span<const Message> messages,
+                                                     std::uint64_t stop_above = kCountAll) const;
 
   /// What bounds the count from the bytes alone. The overheads are measured by applying the template.
   [[nodiscard]] const fleet::TokenizerTraits& traits() const { return traits_; }

@@ -75,7 +75,8 @@ TEST(Tokenizer, CountsAsTheWholeTextWould) {
   PhiloxStream random(1);
   for (const std::size_t bytes : {0u, 1u, 100u, 5000u, 40000u}) {
     const auto text = random_text(random, bytes);
-    EXPECT_EQ(smollm().count(text), (PromptCount{count_whole(smollm().vocabulary(), text), false})) << bytes;
+    EXPECT_EQ(smollm().count(text), (fleet::TokenCount{count_whole(smollm().vocabulary(), text), false}))
+        << bytes;
   }
 }
 
@@ -87,7 +88,7 @@ TEST(Tokenizer, StopsOnceTheLimitIsPassed) {
   EXPECT_TRUE(stopped.stopped);
   EXPECT_GT(stopped.tokens, 100u);
   EXPECT_LT(stopped.tokens, all / 10);
-  EXPECT_EQ(smollm().count(text, all), (PromptCount{all, false}));
+  EXPECT_EQ(smollm().count(text, all), (fleet::TokenCount{all, false}));
 }
 
 TEST(Tokenizer, CountsAConversationWithItsTemplate) {

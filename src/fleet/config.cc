@@ -27,18 +27,6 @@ const ModelConfig* Config::find_model(std::string_view name) const {
   return found == models.end() ? nullptr : &*found;
 }
 
-const char* to_string(Engine engine) {
-  switch (engine) {
-    case Engine::truekeel:
-      return "truekeel";
-    case Engine::llama_cpp:
-      return "llama.cpp";
-    case Engine::openai:
-      return "openai";
-  }
-  return "";
-}
-
 const char* to_string(TokenizerKind kind) {
   switch (kind) {
     case TokenizerKind::gguf:

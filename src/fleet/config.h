@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/engine_kind.h"
 #include "base/time.h"
 #include "fleet/health.h"
 #include "fleet/retry_budget.h"
@@ -33,8 +34,6 @@ struct Url {
 
   bool operator==(const Url&) const = default;
 };
-
-enum class Engine { truekeel, llama_cpp, openai };
 
 enum class TokenizerKind {
   gguf,      ///< the gateway counts with the vocabulary in a GGUF file
@@ -84,7 +83,7 @@ struct ModelConfig {
 struct EndpointConfig {
   std::string name;  ///< unique over all pools
   Url url;
-  Engine engine = Engine::openai;
+  EngineKind engine = EngineKind::openai;
   std::map<std::string, std::string> labels;
   std::string upstream_model;  ///< empty: the model's own name
   std::string api_key_env;     ///< the variable that holds the key; empty: none
@@ -149,7 +148,6 @@ inline constexpr std::size_t kMaxProblems = 50;
 /// A commented configuration that parse_config() accepts as it is.
 [[nodiscard]] std::string_view default_config();
 
-[[nodiscard]] const char* to_string(Engine engine);
 [[nodiscard]] const char* to_string(TokenizerKind kind);
 [[nodiscard]] std::string to_string(const Url& url);
 [[nodiscard]] std::string to_string(const Address& address);

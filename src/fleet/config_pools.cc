@@ -93,11 +93,12 @@ void PoolsReader::read_engine(const Section& section, EndpointConfig& made) {
   const auto place = section.child("engine", Presence::required);
   const auto text = place ? place->text() : std::nullopt;
   if (!text) return;
-  if (const auto engine = parse_engine(*text)) {
+  if (const auto engine = engine_named(*text)) {
     made.engine = *engine;
   } else {
-    place->wrong(fmt::format("unknown engine {}", quote(*text)),
-                 "write truekeel, llama.cpp, or openai for any other server that speaks its API");
+    place->wrong(
+        fmt::format("unknown engine {}", quote(*text)),
+        "write truekeel, llama.cpp, vllm, sglang, or openai for any other server that speaks its API");
   }
 }
 

@@ -91,7 +91,7 @@ pools:
   want.pools = {{"a",
                  {{"e1",
                    {"h1", 10, "/x"},
-                   Engine::llama_cpp,
+                   EngineKind::llama_cpp,
                    {{"version", "1.0"}, {"gpu", "H100"}},
                    "up",
                    "KEY",
@@ -100,13 +100,13 @@ pools:
                 {"b",
                  {{.name = "e2",
                    .url = {"h2", 80, ""},
-                   .engine = Engine::openai,
+                   .engine = EngineKind::openai,
                    .labels = {},
                    .upstream_model = "",
                    .api_key_env = ""},
                   {.name = "e3",
                    .url = {"h3", 80, ""},
-                   .engine = Engine::truekeel,
+                   .engine = EngineKind::truekeel,
                    .labels = {},
                    .upstream_model = "",
                    .api_key_env = ""}}}};
@@ -224,10 +224,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Mistake{with("  p:\n", "  p:\n    endpoints: [{name: x, url: \"http://h\", engine: openai}]\n  q:\n"),
                 "f:9:3: pools: no class names this pool; name it in a model's classes or remove it"},
-        Mistake{with("engine: truekeel}", "engine: vllm}"),
-                "f:9:58: pools.p.endpoints[0].engine: unknown engine 'vllm'; write truekeel, llama.cpp, or "
-                "openai for "
-                "any other server that speaks its API"},
+        Mistake{with("engine: truekeel}", "engine: tgi}"),
+                "f:9:58: pools.p.endpoints[0].engine: unknown engine 'tgi'; write truekeel, llama.cpp, vllm, "
+                "sglang, or openai for any other server that speaks its API"},
         Mistake{with("truekeel}",
                      "truekeel}\n      - {name: s1, url: \"http://127.0.0.1:9102\", engine: truekeel}"),
                 "f:10:16: pools.p.endpoints[1].name: the endpoint 's1' is there already; give every endpoint "

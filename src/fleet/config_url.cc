@@ -126,11 +126,4 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
-std::optional<Engine> parse_engine(std::string_view text) {
-  for (const auto engine : {Engine::truekeel, Engine::llama_cpp, Engine::openai}) {
-    if (text == to_string(engine)) return engine;
-  }
-  return std::nullopt;
-}
-
 }  // namespace truekeel::fleet

@@ -16,6 +16,4 @@ namespace truekeel::fleet {
 /// `http://HOST[:PORT][/PREFIX][/v1][/]`. The error's message says what is wrong with the text.
 [[nodiscard]] Result<Url> parse_url(std::string_view text);
 
-[[nodiscard]] std::optional<Engine> parse_engine(std::string_view text);
-
 }  // namespace truekeel::fleet

@@ -43,13 +43,6 @@ TEST(ParseAddress, TakesAddressesOnly) {
   }
 }
 
-TEST(ParseEngine, KnowsItsNames) {
-  for (const auto engine : {Engine::truekeel, Engine::llama_cpp, Engine::openai}) {
-    EXPECT_EQ(parse_engine(to_string(engine)), engine);
-  }
-  EXPECT_EQ(parse_engine("llamacpp"), std::nullopt);
-}
-
 TEST(IsLoopback, KnowsThisMachine) {
   for (const auto* host : {"localhost", "127.0.0.1", "127.9.9.9", "::1"})
     EXPECT_TRUE(is_loopback(host)) << host;

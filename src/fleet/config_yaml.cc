@@ -68,9 +68,7 @@ void read_retry(const Place& place, RetrySettings& retry) {
   retry.min_per_s = section.number("min_per_s", {0, 10'000}).value_or(retry.min_per_s);
 }
 
-bool has_tokenize(const EndpointConfig& endpoint) {
-  return endpoint.engine == Engine::truekeel || endpoint.engine == Engine::llama_cpp;
-}
+bool has_tokenize(const EndpointConfig& endpoint) { return endpoint.engine != EngineKind::openai; }
 
 /// `tokenizer: endpoint` needs an endpoint that can count. Requires: the pools are resolved.
 void check_tokenizers(const ConfigDraft& draft) {

@@ -58,12 +58,6 @@ struct OutputLimit {
   bool operator==(const OutputLimit&) const = default;
 };
 
-/// What a tokenizer found: `tokens` of them, or, stopped, at least so many.
-struct TokenCount {
-  std::uint64_t tokens = 0;
-  bool stopped = false;
-};
-
 /// Everything that is known of a request's length, and the class that follows. A value; `model` is
 /// borrowed from the Config.
 struct ContextPlan {

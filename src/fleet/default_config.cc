@@ -50,7 +50,7 @@ models:
 pools:
   short:
     endpoints:
-      # engine: truekeel, llama.cpp, or openai for any other server that speaks the OpenAI API.
+      # engine: truekeel, llama.cpp, vllm, sglang, or openai for any other server that speaks the OpenAI API.
       - {name: s1, url: "http://127.0.0.1:9101", engine: truekeel, labels: {hardware: cpu, version: v1}}
       - {name: s2, url: "http://127.0.0.1:9102", engine: truekeel, labels: {hardware: cpu, version: v1}}
   long:

@@ -23,6 +23,14 @@ struct TokenRange {
   bool operator==(const TokenRange&) const = default;
 };
 
+/// What a tokenizer found: `tokens` of them, or, stopped, at least so many.
+struct TokenCount {
+  std::uint64_t tokens = 0;
+  bool stopped = false;
+
+  bool operator==(const TokenCount&) const = default;
+};
+
 /// What must be known of a tokenizer and its chat template. The default knows nothing.
 struct TokenizerTraits {
   /// Every token covers at least one byte of the text: true for byte-level and byte-fallback vocabularies

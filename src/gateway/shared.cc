@@ -20,7 +20,7 @@ Upstream::Upstream(const fleet::EndpointConfig& config, std::string key)
       address_{config.url.host, config.url.port},
       authority_(authority_of(config.url)),
       key_(std::move(key)),
-      dialect_(protocol::dialect(protocol::engine_named(fleet::to_string(config.engine)).value())) {}
+      dialect_(protocol::dialect(config.engine)) {}
 
 std::string Upstream::fingerprint() const {
   const std::lock_guard lock(mutex_);

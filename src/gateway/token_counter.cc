@@ -94,15 +94,14 @@ std::optional<fleet::TokenCount> TokenCounter::count_here(const Ask& ask, const 
     std::vector<engine::Message> conversation;
     for (const auto& message : *messages) conversation.push_back({message.role, message.text});
     const auto counted = tokenizer.count_chat(conversation, stop_above);
-    if (!counted) return std::nullopt;
-    return fleet::TokenCount{counted->tokens, counted->stopped};
+    return counted ? std::optional(*counted) : std::nullopt;
   }
   const auto prompts = protocol::read_prompts(parser_, ask.body);
   if (!prompts || ask.request.prompt.suffix_bytes > 0) return std::nullopt;
   fleet::TokenCount longest{ask.request.prompt.token_ids_max, false};
   for (const auto& prompt : *prompts) {
     const auto counted = tokenizer.count(prompt, stop_above);
-    if (counted.tokens > longest.tokens) longest = {counted.tokens, counted.stopped};
+    if (counted.tokens > longest.tokens) longest = counted;
     if (longest.stopped) break;
   }
   return longest;

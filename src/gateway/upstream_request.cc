@@ -78,6 +78,11 @@ std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output, cons
     }
     edits.push_back({field, std::to_string(*ask.request.max_output())});
   }
+  // Anthropic's API has top_k, OpenAI's has not; what an OpenAI client sends is its own affair.
+  if (ask.provider == protocol::Provider::anthropic && ask.request.sampling.top_k &&
+      !upstream.dialect().top_k_and_min_p) {
+    edits.push_back({"top_k", std::nullopt});
+  }
   if (edits.empty()) return ask.body;
   return protocol::splice(ask.body, ask.request.members, edits);
 }

@@ -23,7 +23,8 @@ namespace truekeel::gateway {
 [[nodiscard]] std::string_view limit_field(const Ask& ask, const Upstream& upstream);
 
 /// The body with the endpoint's own model name, and with exactly one limit of output, stated where the
-/// request is silent. Every other byte is the client's.
+/// request is silent; without a top_k from Anthropic's API where the endpoint does not know it. Every other
+/// byte is the client's.
 [[nodiscard]] std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output,
                                         const Upstream& upstream);
 

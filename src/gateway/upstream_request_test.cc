@@ -8,8 +8,8 @@ namespace {
 
 class UpstreamRequest : public ::testing::Test {
  protected:
-  Ask read(std::string body) {
-    auto ask = read_ask(find_route("POST", "/v1/chat/completions", false), parser_, std::move(body));
+  Ask read(std::string body, std::string_view path = "/v1/chat/completions") {
+    auto ask = read_ask(find_route("POST", path, false), parser_, std::move(body));
     EXPECT_TRUE(ask) << ask.error().message;
     return std::move(*ask);
   }
@@ -18,7 +18,7 @@ class UpstreamRequest : public ::testing::Test {
     fleet::EndpointConfig config;
     config.name = "e";
     config.url = {"10.0.0.1", 80, "/base"};
-    config.engine = fleet::Engine::truekeel;
+    config.engine = EngineKind::truekeel;
     return config;
   }
 
@@ -52,6 +52,17 @@ TEST_F(UpstreamRequest, TheEndpointsNameForTheModelIsUsed) {
   config_.upstream_model = "other \"name\"";
   const Upstream upstream(config_, "");
   EXPECT_EQ(read(upstream_body(read(kChat), {}, upstream)).request.model, config_.upstream_model);
+}
+
+TEST_F(UpstreamRequest, TopKOfAnthropicsApiGoesOnlyToEnginesThatKnowIt) {
+  const auto ask = read(
+      R"({"model":"m","max_tokens":5,"top_k":7,"messages":[{"role":"user","content":"x"}]})", "/v1/messages");
+  const auto top_k_at = [&](EngineKind engine) {
+    config_.engine = engine;
+    return read(upstream_body(ask, {}, Upstream(config_, ""))).request.sampling.top_k;
+  };
+  EXPECT_EQ(top_k_at(EngineKind::vllm), 7);
+  EXPECT_EQ(top_k_at(EngineKind::openai), std::nullopt);
 }
 
 TEST_F(UpstreamRequest, CredentialsAndHopsStayOnTheirHop) {

@@ -26,8 +26,7 @@ constexpr std::array kVllmOrder = {bias, penalties, temperature, min_p, top_k, t
 constexpr std::array kSglangOrder = {bias, penalties, temperature, top_k, top_p, min_p};
 
 constexpr Dialect kTruekeel = {
-    .engine = Engine::truekeel,
-    .name = "truekeel",
+    .engine = EngineKind::truekeel,
     .health_path = "/health",
     .properties_path = "",
     .count_path = "/tokenize",
@@ -54,8 +53,7 @@ constexpr Dialect kTruekeel = {
 
 // Measured on llama-server of llama.cpp 0.5.0; paths and names in tools/server of its sources.
 constexpr Dialect kLlamaCpp = {
-    .engine = Engine::llama_cpp,
-    .name = "llama.cpp",
+    .engine = EngineKind::llama_cpp,
     .health_path = "/health",
     .properties_path = "/props",  // n_ctx and default parameters, but neither RoPE nor KV type
     .count_path = "/v1/chat/completions/input_tokens",
@@ -82,8 +80,7 @@ constexpr Dialect kLlamaCpp = {
 
 // Measured on vLLM 0.32.0, V1 engine.
 constexpr Dialect kVllm = {
-    .engine = Engine::vllm,
-    .name = "vllm",
+    .engine = EngineKind::vllm,
     .health_path = "/health",         // stays 200 while the engine hangs
     .properties_path = "/v1/models",  // max_model_len
     .count_path = "/tokenize",
@@ -110,8 +107,7 @@ constexpr Dialect kVllm = {
 
 // Documents of SGLang (basic_usage/native_api, openai_api_completions); not measured.
 constexpr Dialect kSglang = {
-    .engine = Engine::sglang,
-    .name = "sglang",
+    .engine = EngineKind::sglang,
     .health_path = "/health",
     .properties_path = "/server_info",
     .count_path = "/tokenize",
@@ -138,8 +134,7 @@ constexpr Dialect kSglang = {
 
 // OpenAI's API reference; stands for any server of which no more is known.
 constexpr Dialect kOpenAi = {
-    .engine = Engine::openai,
-    .name = "openai",
+    .engine = EngineKind::openai,
     .health_path = "",
     .properties_path = "",
     .count_path = "",
@@ -170,18 +165,10 @@ constexpr std::array kDialects = {kTruekeel, kLlamaCpp, kVllm, kSglang, kOpenAi}
 
 std::span<const Dialect> dialects() { return kDialects; }
 
-const Dialect& dialect(Engine engine) {
+const Dialect& dialect(EngineKind engine) {
   const auto* const found = std::ranges::find(kDialects, engine, &Dialect::engine);
   TK_ASSERT(found != kDialects.end());
   return *found;
-}
-
-Result<Engine> engine_named(std::string_view name) {
-  const auto* const found = std::ranges::find(kDialects, name, &Dialect::name);
-  if (found != kDialects.end()) return found->engine;
-  std::string known;
-  for (const auto& each : kDialects) known += fmt::format("{}{}", known.empty() ? "" : ", ", each.name);
-  return fail(ErrorCode::not_found, fmt::format("no engine is named '{}'; known are {}", name, known));
 }
 
 }  // namespace truekeel::protocol

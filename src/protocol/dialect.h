@@ -8,11 +8,9 @@
 #include <span>
 #include <string_view>
 
-#include "base/error.h"
+#include "base/engine_kind.h"
 
 namespace truekeel::protocol {
-
-enum class Engine { truekeel, llama_cpp, vllm, sglang, openai };
 
 /// Which distribution a reported logprob is of.
 enum class LogprobMeaning {
@@ -46,8 +44,7 @@ struct SamplingDefaults {
 };
 
 struct Dialect {
-  Engine engine;
-  std::string_view name;  ///< in the configuration
+  EngineKind engine;
 
   // Paths from the root of the server; empty: there is none.
   std::string_view health_path;      ///< says that the process lives, not that it generates
@@ -80,10 +77,7 @@ struct Dialect {
   bool can_replay;     ///< bit-exact under load, where its fingerprint says so
 };
 
-[[nodiscard]] const Dialect& dialect(Engine engine);
+[[nodiscard]] const Dialect& dialect(EngineKind engine);
 [[nodiscard]] std::span<const Dialect> dialects();
-
-/// Error::not_found, naming the known ones, when no engine has this name.
-[[nodiscard]] Result<Engine> engine_named(std::string_view name);
 
 }  // namespace truekeel::protocol
