@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "store/store.h"
+
+namespace truekeel::store {
+namespace {
+
+class MemoryStore final : public Store {
+ public:
+  Result<void> write(std::span<const Item> batch) override {
+    const std::lock_guard lock(mutex_);
+    for (const auto& item : batch) {
+      std::visit([this](const auto& value) { put(value); }, item);
+    }
+    return {};
+  }
+
+  Result<void> prune(const Retention& keep) override {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(incidents_, [&](const auto& item) {
+      const auto& closed = item.second.times.resolved;
+      return closed && *closed < keep.incidents_from;
+    });
+    std::erase_if(changes_, [&](const auto& item) { return item.second.at < keep.incidents_from; });
+    std::erase_if(requests_, [&](const auto& item) { return item.second.at < keep.requests_from; });
+    while (requests_.size() > keep.requests_max) requests_.erase(oldest_request());
+    return {};
+  }
+
+  Result<std::vector<incident::Incident>> incidents(std::size_t most) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<incident::Incident> found;
+    for (auto at = incidents_.rbegin(); at != incidents_.rend() && found.size() < most; ++at) {
+      found.push_back(at->second);
+    }
+    return found;
+  }
+
+  Result<std::optional<incident::Incident>> incident(std::uint64_t number) override {
+    return find(incidents_, number);
+  }
+
+  Result<std::vector<incident::Change>> changes(WallTime from, std::size_t most) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<incident::Change> found;
+    for (const auto& [number, change] : changes_) {
+      if (change.at >= from) found.push_back(change);
+    }
+    std::ranges::sort(found, std::ranges::greater(),
+                      [](const incident::Change& change) { return std::pair(change.at, change.number); });
+    if (found.size() > most) found.resize(most);
+    return found;
+  }
+
+  Result<std::uint64_t> last_change_number() override {
+    const std::lock_guard lock(mutex_);
+    return changes_.empty() ? 0 : changes_.rbegin()->first;
+  }
+
+  Result<std::optional<incident::RequestRecord>> request(std::string_view id) override {
+    return find(requests_, id);
+  }
+
+ private:
+  void put(const incident::Incident& value) { incidents_.insert_or_assign(value.number, value); }
+  void put(const incident::Change& value) { changes_.insert_or_assign(value.number, value); }
+  void put(const incident::RequestRecord& value) { requests_.insert_or_assign(value.id, value); }
+
+  template <class Map, class Key>
+  std::optional<typename Map::mapped_type> find(const Map& map, const Key& key) {
+    const std::lock_guard lock(mutex_);
+    const auto found = map.find(key);
+    return found == map.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  std::map<std::string, incident::RequestRecord, std::less<>>::iterator oldest_request() {
+    return std::ranges::min_element(requests_, {}, [](const auto& item) { return item.second.at; });
+  }
+
+  std::mutex mutex_;
+  std::map<std::uint64_t, incident::Incident> incidents_;
+  std::map<std::uint64_t, incident::Change> changes_;
+  std::map<std::string, incident::RequestRecord, std::less<>> requests_;
+};
+
+}  // namespace
+
+std::unique_ptr<Store> make_memory_store() { return std::make_unique<MemoryStore>(); }
+
+}  // namespace truekeel::store

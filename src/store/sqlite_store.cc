@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite_store.h"
+
+#include <fmt/format.h>
+
+#include <mutex>
+
+#include "incident/incident_json.h"
+#include "store/schema.h"
+#include "store/sqlite.h"
+
+namespace truekeel::store {
+namespace {
+
+/// Rows that one prune() removes at most, so that no writer waits long: some 10 ms of work.
+constexpr std::int64_t kPruneRows = 5000;
+
+std::int64_t ms_of(WallTime at) { return at.time_since_epoch().count(); }
+
+class SqliteStore final : public Store {
+ public:
+  explicit SqliteStore(Database database) : database_(std::move(database)) {}
+
+  Result<void> write(std::span<const Item> batch) override {
+    return transaction([&]() -> Result<void> {
+      for (const auto& item : batch) {
+        const auto put = std::visit([this](const auto& value) { return this->put(value); }, item);
+        if (!put) return put;
+      }
+      return {};
+    });
+  }
+
+  Result<void> prune(const Retention& keep) override {
+    return transaction([&]() -> Result<void> {
+      auto incidents = database_.prepare(
+          "DELETE FROM incidents WHERE number IN (SELECT number FROM incidents WHERE resolved_ms < ? LIMIT "
+          "?)");
+      if (auto done = incidents.bind(ms_of(keep.incidents_from)).bind(kPruneRows).run(); !done) return done;
+      auto changes = database_.prepare(
+          "DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at_ms < ? LIMIT ?)");
+      if (auto done = changes.bind(ms_of(keep.incidents_from)).bind(kPruneRows).run(); !done) return done;
+      auto old = database_.prepare(
+          "DELETE FROM requests WHERE row IN (SELECT row FROM requests WHERE at_ms < ? LIMIT ?)");
+      if (auto done = old.bind(ms_of(keep.requests_from)).bind(kPruneRows).run(); !done) return done;
+      // Rows are numbered without gaps but for what was replaced, so that this keeps at most requests_max.
+      auto many = database_.prepare(
+          "DELETE FROM requests WHERE row IN (SELECT row FROM requests"
+          " WHERE row <= (SELECT max(row) FROM requests) - ? LIMIT ?)");
+      return many.bind(static_cast<std::int64_t>(keep.requests_max)).bind(kPruneRows).run();
+    });
+  }
+
+  Result<std::vector<incident::Incident>> incidents(std::size_t most) override {
+    const std::lock_guard lock(mutex_);
+    auto query = database_.prepare("SELECT json FROM incidents ORDER BY number DESC LIMIT ?");
+    query.bind(static_cast<std::int64_t>(most));
+    return all(query, incident::incident_from_json);
+  }
+
+  Result<std::optional<incident::Incident>> incident(std::uint64_t number) override {
+    const std::lock_guard lock(mutex_);
+    auto query = database_.prepare("SELECT json FROM incidents WHERE number = ?");
+    query.bind(static_cast<std::int64_t>(number));
+    return first(query, incident::incident_from_json);
+  }
+
+  Result<std::vector<incident::Change>> changes(WallTime from, std::size_t most) override {
+    const std::lock_guard lock(mutex_);
+    auto query = database_.prepare(
+        "SELECT json FROM changes WHERE at_ms >= ? ORDER BY at_ms DESC, number DESC LIMIT ?");
+    query.bind(ms_of(from)).bind(static_cast<std::int64_t>(most));
+    return all(query, incident::change_from_json);
+  }
+
+  Result<std::uint64_t> last_change_number() override {
+    const std::lock_guard lock(mutex_);
+    auto query = database_.prepare("SELECT coalesce(max(number), 0) FROM changes");
+    const auto row = query.step();
+    if (!row) return std::unexpected(row.error());
+    return static_cast<std::uint64_t>(query.integer(0));
+  }
+
+  Result<std::optional<incident::RequestRecord>> request(std::string_view id) override {
+    const std::lock_guard lock(mutex_);
+    auto query = database_.prepare("SELECT json FROM requests WHERE id = ?");
+    query.bind(id);
+    return first(query, incident::request_record_from_json);
+  }
+
+ private:
+  template <class Work>
+  Result<void> transaction(Work work) {
+    const std::lock_guard lock(mutex_);
+    if (auto begun = database_.run("BEGIN IMMEDIATE"); !begun) return begun;
+    auto done = work();
+    if (done) done = database_.run("COMMIT");
+    // SQLite itself rolls back at a full disk; at other errors it waits to be told.
+    if (!done && database_.in_transaction()) static_cast<void>(database_.run("ROLLBACK"));
+    return done;
+  }
+
+  Result<void> put(const incident::Incident& value) {
+    auto insert =
+        database_.prepare("INSERT OR REPLACE INTO incidents (number, json, resolved_ms) VALUES (?, ?, ?)");
+    insert.bind(static_cast<std::int64_t>(value.number)).bind(incident::to_json(value));
+    if (value.times.resolved) insert.bind(ms_of(*value.times.resolved));
+    return insert.run();
+  }
+
+  Result<void> put(const incident::Change& value) {
+    auto insert = database_.prepare("INSERT OR REPLACE INTO changes (number, at_ms, json) VALUES (?, ?, ?)");
+    return insert.bind(static_cast<std::int64_t>(value.number))
+        .bind(ms_of(value.at))
+        .bind(incident::to_json(value))
+        .run();
+  }
+
+  Result<void> put(const incident::RequestRecord& value) {
+    return put_request_.bind(value.id).bind(ms_of(value.at)).bind(incident::to_json(value)).run();
+  }
+
+  template <class Parse>
+  static auto first(Statement& query, Parse parse)
+      -> Result<std::optional<typename decltype(parse(""))::value_type>> {
+    const auto row = query.step();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return std::nullopt;
+    auto value = parse(query.text(0));
+    if (!value) return std::unexpected(value.error());
+    return std::move(*value);
+  }
+
+  template <class Parse>
+  static auto all(Statement& query, Parse parse)
+      -> Result<std::vector<typename decltype(parse(""))::value_type>> {
+    std::vector<typename decltype(parse(""))::value_type> found;
+    while (true) {
+      const auto row = query.step();
+      if (!row) return std::unexpected(row.error());
+      if (!*row) return found;
+      auto value = parse(query.text(0));
+      if (!value) return std::unexpected(value.error());
+      found.push_back(std::move(*value));
+    }
+  }
+
+  std::mutex mutex_;
+  Database database_;  // guarded by mutex_
+  Statement put_request_ =
+      database_.prepare("INSERT OR REPLACE INTO requests (id, at_ms, json) VALUES (?, ?, ?)");
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path, const SqliteOptions& options) {
+  auto database = Database::open(path);
+  if (!database) return std::unexpected(database.error());
+  // FULL: an acknowledged batch survives a power cut, too. Batches are few: the writer collects them.
+  std::string settings =
+      "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
+  if (options.pages_max > 0) settings += fmt::format("PRAGMA max_page_count = {};", options.pages_max);
+  if (auto set = database->run(settings); !set) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("{} ('{}'; does another gateway use it?)", set.error().message, path));
+  }
+  if (auto migrated = migrate(*database, kSchemaVersion); !migrated) {
+    return fail(migrated.error().code, fmt::format("{} ('{}')", migrated.error().message, path));
+  }
+  return std::make_unique<SqliteStore>(std::move(*database));
+}
+
+}  // namespace truekeel::store

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every store promises, for each implementation.
+#include "store/store.h"
+
+#include <gmock/gmock.h>
+
+#include "store/sqlite_store.h"
+#include "store/test_items.h"
+
+namespace truekeel::store {
+namespace {
+
+using incident::kTestStart;
+using std::chrono::hours;
+using testing::ElementsAre;
+
+enum class Kind { memory, sqlite };
+
+class StoreTest : public testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override {
+    store = GetParam() == Kind::memory ? make_memory_store() : open_sqlite_store(folder.file()).value();
+  }
+  void write(std::vector<Item> items) { ASSERT_TRUE(store->write(items).has_value()); }
+  std::vector<std::uint64_t> numbers() {
+    std::vector<std::uint64_t> found;
+    for (const auto& item : store->incidents(100).value()) found.push_back(item.number);
+    return found;
+  }
+
+  TestFolder folder;
+  std::unique_ptr<Store> store;
+};
+
+TEST_P(StoreTest, GivesBackWhatItGot) {
+  write({test_incident(1), test_incident(2), test_change(7), test_record("req_1")});
+  EXPECT_EQ(store->incident(2).value(), test_incident(2));
+  EXPECT_EQ(store->request("req_1").value(), test_record("req_1"));
+  EXPECT_THAT(store->changes(WallTime(), 10).value(), ElementsAre(test_change(7)));
+  EXPECT_EQ(store->last_change_number().value(), 7u);
+}
+
+TEST_P(StoreTest, WhatIsNotThereIsNothing) {
+  EXPECT_FALSE(store->incident(1).value().has_value());
+  EXPECT_FALSE(store->request("'; DROP TABLE requests").value().has_value());
+  EXPECT_EQ(store->last_change_number().value(), 0u);
+  EXPECT_THAT(numbers(), ElementsAre());
+}
+
+TEST_P(StoreTest, ALaterStateReplacesTheEarlier) {
+  write({test_incident(1)});
+  const auto closed = resolved(test_incident(1), kTestStart + hours(1));
+  write({closed, test_record("a", kTestStart), test_record("a", kTestStart + hours(1))});
+  EXPECT_EQ(store->incident(1).value(), closed);
+  EXPECT_EQ(store->request("a").value()->at, kTestStart + hours(1));
+}
+
+TEST_P(StoreTest, ListsTheNewestFirst) {
+  write({test_incident(1), test_incident(3), test_incident(2), test_change(1, kTestStart),
+         test_change(2, kTestStart - hours(1)), test_change(3, kTestStart)});
+  EXPECT_THAT(numbers(), ElementsAre(3, 2, 1));
+  EXPECT_EQ(store->incidents(1).value().size(), 1u);
+  EXPECT_THAT(store->changes(WallTime(), 2).value(),
+              ElementsAre(test_change(3, kTestStart), test_change(1, kTestStart)));
+  EXPECT_EQ(store->changes(kTestStart, 10).value().size(), 2u);
+}
+
+TEST_P(StoreTest, ForgetsTheOldButNoOpenIncident) {
+  write({test_incident(1), resolved(test_incident(2), kTestStart),
+         resolved(test_incident(3), kTestStart + hours(2)), test_change(1),
+         test_change(2, kTestStart + hours(2)), test_record("old"),
+         test_record("new", kTestStart + hours(2))});
+  ASSERT_TRUE(
+      store->prune({.incidents_from = kTestStart + hours(1), .requests_from = kTestStart + hours(1)}));
+  EXPECT_THAT(numbers(), ElementsAre(3, 1));
+  EXPECT_EQ(store->changes(WallTime(), 10).value().size(), 1u);
+  EXPECT_FALSE(store->request("old").value().has_value());
+  EXPECT_TRUE(store->request("new").value().has_value());
+}
+
+TEST_P(StoreTest, KeepsTheNewestRequestsOnly) {
+  std::vector<Item> records;
+  for (int i = 0; i < 50; ++i) records.emplace_back(test_record(std::to_string(i), kTestStart + hours(i)));
+  write(records);
+  ASSERT_TRUE(store->prune({.requests_max = 10}));
+  EXPECT_FALSE(store->request("39").value().has_value());
+  EXPECT_TRUE(store->request("40").value().has_value());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StoreTest, testing::Values(Kind::memory, Kind::sqlite));
+
+}  // namespace
+}  // namespace truekeel::store

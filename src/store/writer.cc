@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/writer.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/log.h"
+
+namespace truekeel::store {
+namespace {
+
+/// Rows a transaction: enough that the sync at its end costs little for each.
+constexpr std::size_t kBatchMax = 1000;
+
+bool is_record(const Item& item) { return std::holds_alternative<incident::RequestRecord>(item); }
+
+WallTime system_now() {
+  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
+}  // namespace
+
+Writer::Writer(std::unique_ptr<Store> store, WriterOptions options)
+    : store_(std::move(store)),
+      options_([&] {
+        if (!options.now) options.now = system_now;
+        return std::move(options);
+      }()),
+      thread_([this] { run(); }) {}
+
+Writer::~Writer() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+bool Writer::put(Item item) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto places = is_record(item) ? options_.queue_max : 2 * options_.queue_max;
+    if (queue_.size() >= places) {
+      ++dropped_;
+      return false;
+    }
+    queue_.push_back(std::move(item));
+    ++put_;
+  }
+  changed_.notify_all();
+  return true;
+}
+
+void Writer::flush() {
+  std::unique_lock lock(mutex_);
+  const auto all = put_;
+  changed_.wait(lock, [&] { return tried_ >= all; });
+}
+
+Writer::State Writer::state() const {
+  const std::lock_guard lock(mutex_);
+  return {written_, dropped_, queue_.size(), failing_};
+}
+
+void Writer::run() {
+  while (take_batch()) {
+    if (!batch_.empty()) write_batch();
+    if (std::chrono::steady_clock::now() >= prune_due_) prune();
+  }
+}
+
+/// Adds to the batch what is queued, waiting for it. False at the end.
+bool Writer::take_batch() {
+  std::unique_lock lock(mutex_);
+  if (batch_.empty()) {
+    changed_.wait_until(lock, prune_due_, [this] { return ending_ || !queue_.empty(); });
+  } else {  // the last attempt failed
+    changed_.wait_for(lock, options_.retry, [this] { return ending_; });
+  }
+  if (ending_ && queue_.empty()) return false;
+  while (!queue_.empty() && batch_.size() < kBatchMax) {
+    batch_.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return true;
+}
+
+void Writer::write_batch() {
+  const auto written = store_->write(batch_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (written) {
+      written_ += batch_.size();
+      batch_.clear();
+      if (failing_) log_info("store.well_again");
+      failing_.reset();
+    } else {
+      if (failing_ != written.error().message) {
+        log(LogLevel::error, "store.failing", {{"why", written.error().message}});
+      }
+      failing_ = written.error().message;
+      keep_what_matters();
+    }
+    tried_ = put_ - queue_.size();
+  }
+  changed_.notify_all();
+}
+
+/// After a failure: the newest state of each incident, and the changes. Requires: the lock.
+void Writer::keep_what_matters() {
+  const auto before = batch_.size();
+  std::erase_if(batch_, is_record);
+  std::map<std::uint64_t, std::size_t> newest;
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    if (const auto* item = std::get_if<incident::Incident>(&batch_[i])) newest[item->number] = i;
+  }
+  std::vector<Item> kept;
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    const auto* item = std::get_if<incident::Incident>(&batch_[i]);
+    if (item == nullptr || newest[item->number] == i) kept.push_back(std::move(batch_[i]));
+  }
+  dropped_ += before - batch_.size();
+  batch_ = std::move(kept);
+}
+
+void Writer::prune() {
+  prune_due_ = std::chrono::steady_clock::now() + options_.prune_every;
+  const auto now = options_.now();
+  const auto pruned =
+      store_->prune({.incidents_from = now - floor<std::chrono::milliseconds>(options_.keep),
+                     .requests_from = now - floor<std::chrono::milliseconds>(options_.keep_requests),
+                     .requests_max = options_.requests_max});
+  if (!pruned) log(LogLevel::warning, "store.prune_failed", {{"why", pruned.error().message}});
+}
+
+}  // namespace truekeel::store

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/writer.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "store/sqlite_store.h"
+#include "store/test_items.h"
+
+namespace truekeel::store {
+namespace {
+
+using incident::kTestStart;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+/// A memory store whose disk can be full.
+class FlakyStore final : public Store {
+ public:
+  explicit FlakyStore(std::atomic<bool>& full) : full_(full), inner_(make_memory_store()) {}
+
+  Result<void> write(std::span<const Item> batch) override {
+    if (full_) return fail(ErrorCode::unavailable, "database or disk is full");
+    return inner_->write(batch);
+  }
+  Result<void> prune(const Retention& retention) override { return inner_->prune(retention); }
+  Result<std::vector<incident::Incident>> incidents(std::size_t most) override {
+    return inner_->incidents(most);
+  }
+  Result<std::optional<incident::Incident>> incident(std::uint64_t number) override {
+    return inner_->incident(number);
+  }
+  Result<std::vector<incident::Change>> changes(WallTime from, std::size_t most) override {
+    return inner_->changes(from, most);
+  }
+  Result<std::uint64_t> last_change_number() override { return inner_->last_change_number(); }
+  Result<std::optional<incident::RequestRecord>> request(std::string_view id) override {
+    return inner_->request(id);
+  }
+
+ private:
+  std::atomic<bool>& full_;
+  std::unique_ptr<Store> inner_;
+};
+
+WallTime at_start() { return kTestStart; }
+
+TEST(Writer, WritesWhatItIsGiven) {
+  Writer writer(make_memory_store(), {.now = at_start});
+  EXPECT_TRUE(writer.put(test_incident(1)));
+  EXPECT_TRUE(writer.put(test_record("r")));
+  writer.flush();
+  EXPECT_TRUE(writer.store().request("r").value().has_value());
+  EXPECT_EQ(writer.state().written, 2u);
+  EXPECT_EQ(writer.state().dropped, 0u);
+}
+
+TEST(Writer, EndsWithEverythingWritten) {
+  const TestFolder folder;
+  {
+    Writer writer(open_sqlite_store(folder.file()).value(), {.now = at_start});
+    for (std::uint64_t i = 1; i <= 3000; ++i) writer.put(test_record(std::to_string(i)));
+  }
+  EXPECT_TRUE(open_sqlite_store(folder.file()).value()->request("3000").value().has_value());
+}
+
+TEST(Writer, AFullDiskIsShownAndIncidentsWaitForRoom) {
+  std::atomic<bool> full = true;
+  Writer writer(std::make_unique<FlakyStore>(full), {.retry = milliseconds(1), .now = at_start});
+  writer.put(test_incident(1));
+  writer.put(resolved(test_incident(1), kTestStart));
+  writer.put(test_change(1));
+  writer.put(test_record("lost"));
+  writer.flush();
+  EXPECT_EQ(writer.state().failing, "database or disk is full");
+  EXPECT_EQ(writer.state().dropped, 1u);
+  full = false;
+  writer.put(test_change(2));
+  writer.flush();
+  EXPECT_FALSE(writer.state().failing.has_value());
+  EXPECT_EQ(writer.store().incident(1).value()->status, incident::Status::resolved);
+  EXPECT_EQ(writer.store().changes(WallTime(), 9).value().size(), 2u);
+  EXPECT_FALSE(writer.store().request("lost").value().has_value());
+}
+
+TEST(Writer, AFullQueueDropsRecordsBeforeIncidents) {
+  std::atomic<bool> full = true;
+  Writer writer(std::make_unique<FlakyStore>(full), {.queue_max = 10, .retry = hours(1), .now = at_start});
+  writer.put(test_incident(1));
+  writer.flush();  // from here on it waits for its next attempt
+  int taken = 0;
+  for (int i = 0; i < 30; ++i) taken += writer.put(test_record(std::to_string(i)));
+  EXPECT_EQ(taken, 10);
+  for (std::uint64_t i = 2; i < 30; ++i) taken += writer.put(test_incident(i));
+  EXPECT_EQ(taken, 20);
+  EXPECT_EQ(writer.state().dropped, 38u);
+}
+
+TEST(Writer, ForgetsByTheClockItIsGiven) {
+  std::atomic<WallTime> now = kTestStart;
+  Writer writer(make_memory_store(), {.prune_every = milliseconds(1), .now = [&] { return now.load(); }});
+  writer.put(test_record("r"));
+  writer.put(resolved(test_incident(1), kTestStart));
+  writer.flush();
+  const auto prune = [&](WallTime at) {
+    now = at;
+    for (int i = 0; i < 3; ++i) {  // each turn of the thread may prune
+      std::this_thread::sleep_for(milliseconds(2));
+      writer.put(test_change(1, at));
+      writer.flush();
+    }
+  };
+  prune(kTestStart + hours(23));
+  EXPECT_TRUE(writer.store().request("r").value().has_value());
+  prune(kTestStart + hours(25));
+  EXPECT_FALSE(writer.store().request("r").value().has_value());
+  EXPECT_TRUE(writer.store().incident(1).value().has_value());
+  prune(kTestStart + hours(24 * 91));
+  EXPECT_FALSE(writer.store().incident(1).value().has_value());
+}
+
+}  // namespace
+}  // namespace truekeel::store
