@@ -12,102 +12,106 @@ HWY_BEFORE_NAMESPACE();
 namespace truekeel::select::HWY_NAMESPACE {
 namespace {
 
-/// Weighs what is at and above a bracket and lists what is inside, vector by vector of one block.
-template <bool kLists>
-class Weigher {
- public:
-  HWY_INLINE Weigher(Scale scale, Bracket bracket, PartsBuffer& parts, Candidates& list)
-      : scale_(scale), low_(bracket.low), high_(bracket.high), parts_(parts), list_(list) {}
-
-  // No branches: with random hits a mispredicted one costs more than storing nothing.
-  HWY_INLINE void add(FloatV x, WordV id) {
-    const IntM over = high_(x);
-    if (kLists) append(list_, hn::AndNot(over, low_(x)), hn::BitCast(Ints(), x), id);
-    WeightParts here = weight_parts(x, scale_);
-    here.mantissa = hn::IfThenElseZero(hn::RebindMask(Words(), over), here.mantissa);
-    parts_.store(here, used_);
-    used_ += lanes();
-    count_ += hn::CountTrue(Ints(), over);
-  }
-
-  [[nodiscard]] HWY_INLINE Above finish() {
-    return {sum_weights(parts_, used_), static_cast<std::uint32_t>(count_)};
-  }
-
- private:
-  const Scale scale_;
-  const Reaches low_, high_;
-  PartsBuffer& parts_;
-  Candidates& list_;
-  std::uint32_t used_ = 0;
-  std::size_t count_ = 0;
+/// What one pass over a block sorts its elements by.
+struct Sides {
+  const Scale scale;
+  const Reaches low, high;
 };
 
-/// For blocks where most elements are at or above the bracket's low end.
+struct Weighed {
+  std::uint64_t mass = 0;
+  std::uint32_t count = 0;
+};
+
+/// Weighs every element, and sums those above: for blocks that are split about evenly.
 template <bool kLists, class E>
-HWY_INLINE Above weigh_all(const E* block, std::uint32_t first_id, Weigher<kLists> weigher) {
-  for (std::uint32_t i = 0; i < kBlock; i += lanes()) weigher.add(load(block + i), ids_from(first_id + i));
-  return weigher.finish();
+HWY_INLINE Weighed weigh_all(const E* block, std::uint32_t first_id, const Sides& sides, PartsBuffer& parts,
+                             Candidates& list) {
+  std::size_t count = 0;
+  for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
+    const FloatV x = load(block + i);
+    const IntM over = sides.high(x);
+    if (kLists) append(list, hn::AndNot(over, sides.low(x)), x, ids_from(first_id + i));
+    WeightParts here = weight_parts(x, sides.scale);
+    here.mantissa = hn::IfThenElseZero(hn::RebindMask(Words(), over), here.mantissa);
+    parts.store(here, i);
+    count += hn::CountTrue(Ints(), over);
+  }
+  return {sum_weights(parts, kBlock), static_cast<std::uint32_t>(count)};
 }
 
-/// For blocks where few are: these are moved together first, and only they are weighed.
-template <bool kLists, class E>
-HWY_INLINE Above weigh_some(const E* block, std::uint32_t first_id, Ordinal low, Weigher<kLists> weigher) {
+/// Moves together the elements that reach the bracket, or those that are not above it, and weighs only them.
+template <bool kLists, bool kAbove, class E>
+HWY_INLINE Weighed weigh_side(const E* block, std::uint32_t first_id, const Sides& sides, PartsBuffer& parts,
+                              Candidates& list) {
   const Floats df;
   const Words dw;
   float packed[kBlock + kSlack];
   std::uint32_t ids[kBlock + kSlack];
-  std::size_t count = 0;
-  const Reaches reaches(low);
+  std::size_t packed_count = 0, count = 0;
+  // No branches: with random hits a mispredicted one costs more than storing nothing.
   for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
     const FloatV x = load(block + i);
-    const IntM wanted = reaches(x);
-    hn::StoreU(hn::Compress(x, hn::RebindMask(df, wanted)), df, packed + count);
-    if (kLists) hn::StoreU(hn::Compress(ids_from(first_id + i), hn::RebindMask(dw, wanted)), dw, ids + count);
-    count += hn::CountTrue(Ints(), wanted);
+    const IntM wanted = kAbove ? sides.low(x) : hn::Not(sides.high(x));
+    hn::StoreU(hn::Compress(x, hn::RebindMask(df, wanted)), df, packed + packed_count);
+    if (kLists)
+      hn::StoreU(hn::Compress(ids_from(first_id + i), hn::RebindMask(dw, wanted)), dw, ids + packed_count);
+    packed_count += hn::CountTrue(Ints(), wanted);
   }
-  hn::StoreU(hn::Set(df, value_of(kForbidden)), df, packed + count);
-  for (std::uint32_t i = 0; i < count; i += lanes())
-    weigher.add(load(packed + i), kLists ? hn::LoadU(dw, ids + i) : hn::Zero(dw));
-  return weigher.finish();
+  hn::StoreU(hn::Set(df, value_of(kForbidden)), df, packed + packed_count);
+  std::uint32_t used = 0;
+  for (; used < packed_count; used += lanes()) {
+    const FloatV x = load(packed + used);
+    const IntM over = sides.high(x);
+    if (kLists) append(list, hn::AndNot(over, sides.low(x)), x, hn::LoadU(dw, ids + used));
+    WeightParts here = weight_parts(x, sides.scale);
+    if (kAbove) here.mantissa = hn::IfThenElseZero(hn::RebindMask(dw, over), here.mantissa);
+    parts.store(here, used);
+    count += hn::CountTrue(Ints(), over);
+  }
+  return {sum_weights(parts, used), static_cast<std::uint32_t>(kAbove ? count : packed_count)};
 }
 
 template <bool kLists, class E>
-HWY_INLINE Above sum_blocks(const Blocks& blocks, const Ordinal* groups, Scale scale, Bracket bracket,
-                            std::uint64_t* block_mass, Candidates& list) {
+HWY_INLINE Above sum_blocks(const Blocks& blocks, const Ordinal* groups, const Sides& sides, Ordinal low,
+                            bool has_totals, std::uint64_t* block_mass, Candidates& list) {
   PartsBuffer parts;
-  Above above;
+  Above sum;
+  std::uint32_t last_count = 0;  // blocks are alike: the last one tells which side of this one is the smaller
   for (std::uint32_t b = 0; b < blocks.count(); ++b) {
-    const Ordinal* const maxima = groups + b * kGroups;
+    const std::uint64_t total = block_mass[b];
     block_mass[b] = 0;
-    if (!any_at_least(maxima, bracket.low)) continue;
+    if (!any_at_least(groups + b * kGroups, low)) continue;
     const auto* block = reinterpret_cast<const E*>(blocks[b]);
-    const Weigher<kLists> weigher(scale, bracket, parts, list);
-    // Where each of 16 groups has a hit, most elements are likely to be one.
-    const Above here = groups_at_least(maxima, bracket.low) == kGroups
-                           ? weigh_all(block, b * kBlock, weigher)
-                           : weigh_some(block, b * kBlock, bracket.low, weigher);
-    block_mass[b] = here.mass;
-    above.mass += here.mass;
-    above.count += here.count;
+    Weighed above;
+    if (has_totals && last_count > kBlock / 2) {
+      const Weighed rest = weigh_side<kLists, false>(block, b * kBlock, sides, parts, list);
+      above = {total - rest.mass, kBlock - rest.count};
+    } else if (last_count > kBlock / 4 * 3) {
+      above = weigh_all<kLists>(block, b * kBlock, sides, parts, list);
+    } else {
+      above = weigh_side<kLists, true>(block, b * kBlock, sides, parts, list);
+    }
+    last_count = above.count;
+    block_mass[b] = above.mass;
+    sum.mass += above.mass;
+    sum.count += above.count;
   }
-  return above;
+  return sum;
 }
 
 }  // namespace
 
-Above sum_above(const Blocks& blocks, const Ordinal* groups, Scale scale, Bracket bracket,
+Above sum_above(const Blocks& blocks, const Ordinal* groups, Scale scale, Bracket bracket, bool has_totals,
                 std::uint64_t* block_mass, Candidates* list) {
   return with_type(blocks.dtype, [&]<class E>(const E*) {
+    const Sides sides{scale, Reaches(bracket.low), Reaches(bracket.high)};
     if (bracket.low == bracket.high)
-      return sum_blocks<false, E>(blocks, groups, scale, bracket, block_mass, *list);
+      return sum_blocks<false, E>(blocks, groups, sides, bracket.low, has_totals, block_mass, *list);
     Candidates found = *list;
-    const Above above = sum_blocks<true, E>(blocks, groups, scale, bracket, block_mass, found);
-    // Listed as they lie; now as ordinals.
-    for (std::uint32_t i = list->count; i < found.count; i += lanes()) {
-      const FloatV x = hn::BitCast(Floats(), hn::LoadU(Ints(), found.ordinals + i));
-      hn::StoreU(ordinals(x), Ints(), found.ordinals + i);
-    }
+    const Above above =
+        sum_blocks<true, E>(blocks, groups, sides, bracket.low, has_totals, block_mass, found);
+    settle(found, list->count);
     *list = found;
     return above;
   });
@@ -125,9 +129,10 @@ HWY_EXPORT(sum_above);
 }  // namespace
 
 Above sum_above(const Blocks& blocks, std::span<const Ordinal> groups, Scale scale, Bracket bracket,
-                std::span<std::uint64_t> block_mass, Candidates& list) {
+                bool has_totals, std::span<std::uint64_t> block_mass, Candidates& list) {
   TK_ASSERT(bracket.low > kForbiddenOrdinal && bracket.low <= bracket.high);
-  return HWY_DYNAMIC_DISPATCH(sum_above)(blocks, groups.data(), scale, bracket, block_mass.data(), &list);
+  return HWY_DYNAMIC_DISPATCH(sum_above)(blocks, groups.data(), scale, bracket, has_totals, block_mass.data(),
+                                         &list);
 }
 
 }  // namespace truekeel::select

@@ -23,8 +23,11 @@ struct Above {
 };
 
 /// Writes the mass at and above bracket.high of each block, appends the elements of the bracket to the list.
-/// Cost: reads blocks with a maximum in the bracket or above; exponentials for those with one above.
+/// has_totals: block_mass holds the masses of all elements; then, of blocks most of which is above, only the
+/// rest is weighed. Cost: reads blocks with a maximum in the bracket or above; an exponential for those
+/// elements of them that are above, or for the others.
 [[nodiscard]] Above sum_above(const Blocks& blocks, std::span<const Ordinal> groups, Scale scale,
-                              Bracket bracket, std::span<std::uint64_t> block_mass, Candidates& list);
+                              Bracket bracket, bool has_totals, std::span<std::uint64_t> block_mass,
+                              Candidates& list);
 
 }  // namespace truekeel::select

@@ -7,7 +7,6 @@
 
 #include "base/assert.h"
 #include "select/simd-inl.h"
-#include "select/survey.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace truekeel::select::HWY_NAMESPACE {
@@ -34,27 +33,31 @@ struct CutV {
 
 /// Branches on hits where they are rare; where not, storing nothing costs less than a mispredicted branch.
 template <bool kRare, class E>
-HWY_INLINE void collect_blocks(const Blocks& blocks, const Ordinal* groups, Ordinal least, Candidates& list) {
-  const Reaches reaches(least);
-  for (std::uint32_t b = 0; b < blocks.count(); ++b) {
-    if (!any_at_least(groups + b * kGroups, least)) continue;
-    const auto* block = reinterpret_cast<const E*>(blocks[b]);
-    for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
-      const FloatV x = load(block + i);
-      const IntM mask = reaches(x);
-      if (kRare && hn::AllFalse(Ints(), mask)) continue;
-      append(list, mask, ordinals(x), ids_from(b * kBlock + i));
-    }
+HWY_INLINE void collect_block(const E* block, std::uint32_t first_id, const Reaches& reaches,
+                              Candidates& list) {
+  for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
+    const FloatV x = load(block + i);
+    const IntM mask = reaches(x);
+    if (kRare && hn::AllFalse(Ints(), mask)) continue;
+    append(list, mask, x, ids_from(first_id + i));
   }
 }
 
-void collect(const Blocks& blocks, const Ordinal* groups, Ordinal least, bool rare, Candidates* list) {
+void collect(const Blocks& blocks, const Ordinal* groups, Ordinal least, Candidates* list) {
   with_type(blocks.dtype, [&]<class E>(const E*) {
+    constexpr std::size_t kRareMax = 2;
+    const Reaches reaches(least);
     Candidates found = *list;
-    if (rare)
-      collect_blocks<true, E>(blocks, groups, least, found);
-    else
-      collect_blocks<false, E>(blocks, groups, least, found);
+    for (std::uint32_t b = 0; b < blocks.count(); ++b) {
+      const std::size_t hits = groups_at_least(groups + b * kGroups, least);
+      if (hits == 0) continue;
+      const auto* block = reinterpret_cast<const E*>(blocks[b]);
+      if (hits <= kRareMax)
+        collect_block<true>(block, b * kBlock, reaches, found);
+      else
+        collect_block<false>(block, b * kBlock, reaches, found);
+    }
+    settle(found, list->count);
     *list = found;
   });
 }
@@ -67,11 +70,12 @@ void collect_equal(const Blocks& blocks, const Ordinal* groups, Ordinal wanted, 
       if (!any_at_least(groups + b * kGroups, wanted)) continue;
       const auto* block = reinterpret_cast<const E*>(blocks[b]);
       for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
-        const IntV ordinal = ordinals(load(block + i));
-        const IntM mask = hn::Eq(ordinal, hn::Set(di, wanted));
-        if (!hn::AllFalse(di, mask)) append(found, mask, ordinal, ids_from(b * kBlock + i));
+        const FloatV x = load(block + i);
+        const IntM mask = hn::Eq(ordinals(x), hn::Set(di, wanted));
+        if (!hn::AllFalse(di, mask)) append(found, mask, x, ids_from(b * kBlock + i));
       }
     }
+    settle(found, list->count);
     *list = found;
   });
 }
@@ -83,7 +87,7 @@ void retain(Candidates* list, Cut cut) {
     const IntV ordinal = hn::LoadU(Ints(), list->ordinals + i);
     const WordV id = hn::LoadU(Words(), list->ids + i);
     const auto valid = hn::FirstN(Ints(), list->count - i);
-    append(kept, hn::And(keep.keeps(ordinal, id), valid), ordinal, id);
+    append(kept, hn::And(keep.keeps(ordinal, id), valid), hn::BitCast(Floats(), ordinal), id);
   }
   *list = kept;
 }
@@ -131,9 +135,7 @@ HWY_EXPORT(nth_with);
 
 void collect(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal least, Candidates& list) {
   TK_ASSERT(least > kForbiddenOrdinal);
-  const auto own = groups.first(static_cast<std::size_t>(blocks.count()) * kGroups);
-  const bool rare = groups_at_least(own, least) < own.size() / 8;
-  HWY_DYNAMIC_DISPATCH(collect)(blocks, groups.data(), least, rare, &list);
+  HWY_DYNAMIC_DISPATCH(collect)(blocks, groups.data(), least, &list);
 }
 
 void collect_equal(const Blocks& blocks, std::span<const Ordinal> groups, Ordinal wanted, Candidates& list) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select/draw.h"
 
+#include <numeric>
+
 #include "select/mass.h"
 
 namespace truekeel::select {
@@ -29,6 +31,13 @@ Choice draw_from_list(const Candidates& list, Ordinal top, Scale scale, std::uin
   choice.kept_weight = weights_of(list.all(), scale, weights.first(list.count));
   const std::uint64_t point = scale_bits(bits, choice.kept_weight);
   std::uint32_t at = 0;
+  constexpr std::uint32_t kStride = 16;  // many at once until the point is near
+  for (; at + kStride <= list.count; at += kStride) {
+    const auto near = weights.subspan(at, kStride);
+    const std::uint64_t sum = std::accumulate(near.begin(), near.end(), std::uint64_t{0});
+    if (choice.begin + sum > point) break;
+    choice.begin += sum;
+  }
   while (choice.begin + weights[at] <= point) choice.begin += weights[at++];
   choice.end = choice.begin + weights[at];
   choice.id = list.ids[at];

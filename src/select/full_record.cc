@@ -7,15 +7,28 @@
 #include "select/survey.h"
 
 namespace truekeel::select {
+
+/// From the lowest cut to the highest: what is above one is among what is above the one before. Lists it as
+/// soon as it is short.
 TailSums sums_above_cuts(const Blocks& raw, Scale scale, std::uint64_t total, Buffers& buffers) {
+  const auto groups = buffers.groups.first(static_cast<std::size_t>(raw.count()) * kGroups);
+  Candidates& list = buffers.list;
   TailSums above{};
-  for (std::size_t cut = 0; cut < above.size(); ++cut) {
+  bool listed = false;
+  for (std::size_t cut = above.size(); cut-- > 0;) {
     const std::uint64_t least = share_of(kTailCuts[cut], total);
-    if (least > kWeightMax) continue;  // not even the top reaches it
+    if (least > kWeightMax) break;  // not even the top reaches it
     const Ordinal ordinal = ordinal_with_weight(least, scale);
-    buffers.list.count = 0;
+    if (listed) {
+      retain(list, Cut::at_least(ordinal));
+    } else {
+      list.count = 0;
+      listed = !many_at_least(groups, ordinal);
+      if (listed) collect(raw, groups, ordinal, list);
+    }
     above[cut] =
-        sum_above(raw, buffers.groups, scale, {ordinal, ordinal}, buffers.block_mass, buffers.list).mass;
+        listed ? weights_of(list.all(), scale, buffers.scratch.weights.first(list.count))
+               : sum_above(raw, groups, scale, {ordinal, ordinal}, false, buffers.block_mass, list).mass;
   }
   return above;
 }

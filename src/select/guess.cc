@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 
 #include "select/mass.h"
@@ -15,18 +16,18 @@
 HWY_BEFORE_NAMESPACE();
 namespace truekeel::select::HWY_NAMESPACE {
 
-constexpr std::uint32_t kStrips = 32, kStrip = 64, kSampleSize = kStrips * kStrip;
-static_assert(kStrip <= kBlock);
-
-/// Takes the first elements of blocks that lie evenly spread. Returns the sum of their weights.
+/// Takes the first elements of blocks that lie evenly spread: more blocks tell more, for neighbours are
+/// alike. Returns the sum of their weights.
 float take_sample(const Blocks& blocks, Scale scale, Ordinal* sample, float* weights) {
   const Floats df;
   FloatV sum = hn::Zero(df);
   with_type(blocks.dtype, [&]<class E>(const E*) {
-    for (std::uint32_t strip = 0; strip < kStrips; ++strip) {
-      const std::uint32_t block = strip * (blocks.count() / kStrips);
+    const std::uint32_t strips = std::min(std::bit_floor(blocks.count()), kSampleSize / kGroups);
+    const std::uint32_t length = kSampleSize / strips;
+    for (std::uint32_t strip = 0; strip < strips; ++strip) {
+      const std::uint32_t block = strip * (blocks.count() / strips);
       const auto* from = reinterpret_cast<const E*>(blocks[block]);
-      for (std::uint32_t i = 0; i < kStrip; i += lanes()) {
+      for (std::uint32_t i = 0; i < length; i += lanes()) {
         const FloatV x = load(from + i);
         const WeightParts parts = weight_parts(x, scale);
         // mantissa * 2^-shift, as a float: the shift goes into the exponent.
@@ -35,8 +36,8 @@ float take_sample(const Blocks& blocks, Scale scale, Ordinal* sample, float* wei
         const auto light = hn::Gt(hn::BitCast(Ints(), parts.shift), hn::Set(Ints(), 63));
         const FloatV weight =
             hn::IfThenZeroElse(hn::RebindMask(df, light), hn::Mul(mantissa, hn::BitCast(df, exponent)));
-        hn::StoreU(ordinals(x), Ints(), sample + strip * kStrip + i);
-        hn::StoreU(weight, df, weights + strip * kStrip + i);
+        hn::StoreU(ordinals(x), Ints(), sample + strip * length + i);
+        hn::StoreU(weight, df, weights + strip * length + i);
         sum = hn::Add(sum, weight);
       }
     }
@@ -69,8 +70,6 @@ namespace {
 HWY_EXPORT(take_sample);
 HWY_EXPORT(tail_below);
 
-constexpr std::uint32_t kStrips = 32, kSampleSize = 2048;
-
 /// Some elements of a row with their weights, in units of 2^32 of the fixed-point ones.
 class Sample {
  public:
@@ -88,9 +87,11 @@ class Sample {
     return tail;
   }
 
-  /// An ordinal in [low, high) below which about this much lies: within a fortieth, or as near as it gets.
+  /// An ordinal in [low, high) below which about this much lies: within a fortieth, or as near as a fine
+  /// step.
   [[nodiscard]] Ordinal find(float wanted, Ordinal low, Ordinal high) const {
-    while (low + 1 < high) {
+    constexpr Ordinal kFine = 1 << 15;  // 2^-8 of the value: a sample knows no better
+    while (static_cast<std::int64_t>(high) - low > kFine) {
       const auto middle = static_cast<Ordinal>(low + (static_cast<std::int64_t>(high) - low) / 2);
       const float sum = below(middle).sum;
       if (std::fabs(sum - wanted) <= 0.025f * wanted) return middle;
@@ -108,7 +109,7 @@ class Sample {
 }  // namespace
 
 Bracket guess(const Blocks& blocks, Scale scale, std::uint64_t dropped, float errors) {
-  if (blocks.size < 4 * kSampleSize || blocks.count() < kStrips) return kWholeRow;
+  if (blocks.size < 4 * kSampleSize) return kWholeRow;
   const Sample sample(blocks, scale);
   const float wanted = static_cast<float>(dropped) * 0x1p-32f * kSampleSize / static_cast<float>(blocks.size);
   const Ordinal bottom = weightless_below(scale), top = ordinal_of(scale.max) + 1;

@@ -10,6 +10,9 @@
 
 namespace truekeel::select {
 
+/// How many elements a sample has.
+inline constexpr std::uint32_t kSampleSize = 1024;
+
 inline constexpr Bracket kWholeRow = {kForbiddenOrdinal + 1, kInfinityOrdinal};
 
 /// A bracket of the ordinal below which all tokens together weigh `dropped`, this many standard errors wide.

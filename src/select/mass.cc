@@ -41,18 +41,24 @@ void weights_of_block(const Blocks& blocks, std::uint32_t block, Scale scale, st
   PartsBuffer parts;
   with_type(blocks.dtype,
             [&]<class E>(const E*) { block_parts(reinterpret_cast<const E*>(blocks[block]), scale, parts); });
-  for (std::uint32_t i = 0; i < kBlock; ++i) weights[i] = parts.weight(i);
+  store_weights(parts, kBlock, weights);
 }
 
-/// Requires: ordinals may be read up to the next multiple of the vector length.
+/// Requires: ordinals may be read, and weights written, up to the next multiple of the vector length.
 std::uint64_t weights_of(const Ordinal* ordinals, std::uint32_t count, Scale scale, std::uint64_t* weights) {
   PartsBuffer parts;
   std::uint64_t sum = 0;
   for (std::uint32_t begin = 0; begin < count; begin += kBlock) {
     const std::uint32_t here = std::min(kBlock, count - begin);
-    for (std::uint32_t i = 0; i < here; i += lanes())
-      parts.store(weight_parts(values_of(hn::LoadU(Ints(), ordinals + begin + i)), scale), i);
-    for (std::uint32_t i = 0; i < here; ++i) sum += weights[begin + i] = parts.weight(i);
+    std::uint32_t used = 0;
+    for (; used < here; used += lanes()) {
+      const IntV own = hn::LoadU(Ints(), ordinals + begin + used);
+      const auto valid = hn::FirstN(Ints(), here - used);
+      parts.store(
+          weight_parts(values_of(hn::IfThenElse(valid, own, hn::Set(Ints(), kForbiddenOrdinal))), scale),
+          used);
+    }
+    sum += store_weights(parts, used, weights + begin);
   }
   return sum;
 }

@@ -28,7 +28,8 @@ using BlockWeights = std::array<std::uint64_t, kBlock>;
 /// The weights of the elements of one block.
 void weights_of_block(const Blocks& blocks, std::uint32_t block, Scale scale, BlockWeights& weights);
 
-/// The weights of a list of ordinals. Requires: weights is as long as ordinals. Returns their sum.
+/// The weights of a list of ordinals; returns their sum. Requires: weights is as long as ordinals, and both
+/// have kSlack elements after their last.
 std::uint64_t weights_of(std::span<const Ordinal> ordinals, Scale scale, std::span<std::uint64_t> weights);
 
 }  // namespace truekeel::select

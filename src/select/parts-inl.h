@@ -64,6 +64,21 @@ HWY_INLINE std::uint64_t sum_weights(PartsBuffer& parts, std::uint32_t count) {
 }
 #endif
 
+/// Writes the first weights in order and returns their sum. Requires: count is a multiple of the vector
+/// length.
+HWY_INLINE std::uint64_t store_weights(PartsBuffer& parts, std::uint32_t count, std::uint64_t* to) {
+  const hn::CappedTag<std::uint64_t, kGroups / 2> d64;
+  const hn::Rebind<std::uint32_t, decltype(d64)> dw;
+  auto sum = hn::Zero(d64);
+  for (std::uint32_t i = 0; i < count; i += static_cast<std::uint32_t>(hn::Lanes(d64))) {
+    const auto mantissa = hn::ShiftLeft<32>(hn::PromoteTo(d64, hn::LoadU(dw, parts.mantissa() + i)));
+    const auto weight = hn::Shr(mantissa, hn::PromoteTo(d64, hn::LoadU(dw, parts.shift() + i)));
+    hn::StoreU(weight, d64, to + i);
+    sum = hn::Add(sum, weight);
+  }
+  return hn::GetLane(hn::SumOfLanes(d64, sum));
+}
+
 }  // namespace truekeel::select::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

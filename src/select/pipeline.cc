@@ -66,7 +66,7 @@ void Pipeline::min_p(double share) {
 void Pipeline::keep_at_least(Ordinal least) {
   buffers_.list.count = 0;
   const Above above =
-      sum_above(blocks_, buffers_.groups, scale_, {least, least}, buffers_.block_mass, buffers_.list);
+      sum_above(blocks_, buffers_.groups, scale_, {least, least}, false, buffers_.block_mass, buffers_.list);
   prefix_ = {Cut::at_least(least), above.mass, above.count};
   prefix_temperature_ = temperature_;
   form_ = Form::prefix;

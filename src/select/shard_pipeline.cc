@@ -132,7 +132,7 @@ ShardPipeline::Part ShardPipeline::measure_kept() {
   Candidates& list = buffers_.list;
   list.count = 0;
   const Bracket equals{cut_.ties ? cut_.threshold : cut_.threshold + 1, cut_.threshold + 1};
-  const Above above = sum_above(blocks_, buffers_.groups, scale_, equals, buffers_.block_mass, list);
+  const Above above = sum_above(blocks_, buffers_.groups, scale_, equals, false, buffers_.block_mass, list);
   retain(list, cut_);
   Part part{above.mass, above.count + list.count};
   if (list.count == 0) return part;

@@ -186,12 +186,20 @@ HWY_INLINE std::size_t groups_at_least(const Ordinal* groups, Ordinal least) {
   return count;
 }
 
-/// Appends the masked lanes of one vector to a list.
-HWY_INLINE void append(Candidates& list, IntM mask, IntV ordinal, WordV id) {
+/// Appends the masked lanes of one vector to a list, as they are: settle() makes ordinals of them.
+HWY_INLINE void append(Candidates& list, IntM mask, FloatV values, WordV id) {
   const Ints di;
-  hn::StoreU(hn::Compress(ordinal, mask), di, list.ordinals + list.count);
+  hn::StoreU(hn::Compress(hn::BitCast(di, values), mask), di, list.ordinals + list.count);
   hn::StoreU(hn::Compress(id, hn::RebindMask(Words(), mask)), Words(), list.ids + list.count);
   list.count += static_cast<std::uint32_t>(hn::CountTrue(di, mask));
+}
+
+/// Turns what was appended behind the first `done` elements into ordinals.
+HWY_INLINE void settle(const Candidates& list, std::uint32_t done) {
+  for (std::uint32_t i = done; i < list.count; i += lanes()) {
+    const FloatV values = hn::BitCast(Floats(), hn::LoadU(Ints(), list.ordinals + i));
+    hn::StoreU(ordinals(values), Ints(), list.ordinals + i);
+  }
 }
 
 }  // namespace truekeel::select::HWY_NAMESPACE

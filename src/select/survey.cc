@@ -5,6 +5,9 @@
 #define HWY_TARGET_INCLUDE "select/survey.cc"
 #include <hwy/foreach_target.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/assert.h"
 #include "select/simd-inl.h"
 
@@ -12,41 +15,43 @@ HWY_BEFORE_NAMESPACE();
 namespace truekeel::select::HWY_NAMESPACE {
 namespace {
 
-/// What blocks add up to; their group maxima are written.
+/// What blocks come to; their group maxima are written.
 struct Running {
   IntV top = hn::Set(Ints(), kForbiddenOrdinal);
   IntV least = hn::Set(Ints(), kInfinityOrdinal);  ///< magnitude of any group maximum
-  FloatV sum = hn::Zero(Floats());  ///< NaN when any element is; not finite when any is infinite
+  FloatV products = hn::Zero(Floats());            ///< finite only when every element is
 };
 
 // Maxima of floats, not of integers: they run on two ports. A CPU that treats denormals as zero may then take
 // the wrong one of two values near zero, so a row with a group maximum there is done again, in integers.
+// Elements are multiplied in pairs: one instruction for two of them tells whether all are finite.
 template <bool kExact, class E>
 HWY_INLINE void survey_block(const E* block, Ordinal* groups, Running& running) {
   const Ints di;
   for (std::uint32_t group = 0; group < kGroups; group += lanes()) {
-    FloatV max = load(block + group), sum = max;
-    IntV max_ordinal = ordinals(max);
-    for (std::uint32_t i = group + kGroups; i < kBlock; i += kGroups) {
-      const FloatV x = load(block + i);
+    const FloatV first = load(block + group), second = load(block + group + kGroups);
+    FloatV max = hn::Max(first, second), products = hn::Mul(first, second);
+    IntV max_ordinal = hn::Max(ordinals(first), ordinals(second));
+    for (std::uint32_t i = group + 2 * kGroups; i < kBlock; i += 2 * kGroups) {
+      const FloatV x = load(block + i), y = load(block + i + kGroups);
       if (kExact) {
-        max_ordinal = hn::Max(max_ordinal, ordinals(x));
+        max_ordinal = hn::Max(max_ordinal, hn::Max(ordinals(x), ordinals(y)));
       } else {
-        max = hn::Max(max, x);
-        sum = hn::Add(sum, x);
+        max = hn::Max(max, hn::Max(x, y));
+        products = hn::MulAdd(x, y, products);
       }
     }
     if (!kExact) max_ordinal = ordinals(max);
     hn::StoreU(max_ordinal, di, groups + group);
     running.top = hn::Max(running.top, max_ordinal);
     running.least = hn::Min(running.least, hn::Abs(max_ordinal));
-    running.sum = hn::Add(running.sum, sum);
+    running.products = hn::Add(running.products, products);
   }
 }
 
 /// The sum of the first elements of a block, without its padding.
 template <class E>
-HWY_INLINE FloatV sum_of_tail(const E* block, std::uint32_t used) {
+HWY_INLINE FloatV sum_of(const E* block, std::uint32_t used) {
   const Floats df;
   FloatV sum = hn::Zero(df);
   for (std::uint32_t i = 0; i < used; i += lanes())
@@ -54,24 +59,39 @@ HWY_INLINE FloatV sum_of_tail(const E* block, std::uint32_t used) {
   return sum;
 }
 
+/// The sum of a row: NaN when any element is, else infinite when any is forbidden (or when it overflows).
+template <class E>
+HWY_INLINE float sum_of(const Blocks& blocks) {
+  FloatV sum = hn::Zero(Floats());
+  for (std::uint32_t b = 0; b < blocks.count(); ++b) {
+    const std::uint32_t used = std::min(kBlock, blocks.size - b * kBlock);
+    sum = hn::Add(sum, sum_of(reinterpret_cast<const E*>(blocks[b]), used));
+  }
+  return hn::GetLane(hn::SumOfLanes(Floats(), sum));
+}
+
 template <class E>
 HWY_INLINE std::uint32_t count_range(const Blocks& blocks, const Ordinal* groups, std::uint32_t begin,
                                      std::uint32_t end, Ordinal least) {
-  const Ints di;
   const Reaches reaches(least);
-  IntV count = hn::Zero(di);  // by lanes
+  std::size_t count = 0;
   for (std::uint32_t b = begin; b < end; ++b) {
     if (!any_at_least(groups + b * kGroups, least)) continue;
     const auto* block = reinterpret_cast<const E*>(blocks[b]);
-    for (std::uint32_t i = 0; i < kBlock; i += lanes())
-      count = hn::Sub(count, hn::VecFromMask(di, reaches(load(block + i))));  // a true lane is -1
+    for (std::uint32_t i = 0; i < kBlock; i += 4 * lanes()) {
+      const auto hits = [&](std::uint32_t vector) {
+        return hn::CountTrue(Ints(), reaches(load(block + i + vector * lanes())));
+      };
+      count += hits(0) + hits(1) + hits(2) + hits(3);
+      asm volatile("" : "+r"(count));  // else the compiler gathers counts into vectors, at twice the time
+    }
   }
-  return static_cast<std::uint32_t>(hn::GetLane(hn::SumOfLanes(di, count)));
+  return static_cast<std::uint32_t>(count);
 }
 
 }  // namespace
 
-/// Writes group maxima and the top; returns the sum of all elements, which tells of NaN and infinities.
+/// Writes group maxima and the top. Returns a number that is finite if all elements are; NaN if one is.
 float survey_groups(const Blocks& blocks, Ordinal* groups, Ordinal* top) {
   return with_type(blocks.dtype, [&]<class E>(const E*) {
     const Ints di;
@@ -80,11 +100,11 @@ float survey_groups(const Blocks& blocks, Ordinal* groups, Ordinal* top) {
     const auto* data = reinterpret_cast<const E*>(blocks.data);
     for (std::uint32_t b = 0; b < whole; ++b)
       survey_block<false>(data + static_cast<std::size_t>(b) * kBlock, groups + b * kGroups, running);
-    FloatV sum = running.sum;
+    FloatV finite = running.products;
     if (whole < blocks.count()) {
       const auto* tail = reinterpret_cast<const E*>(blocks.tail);
       survey_block<false>(tail, groups + whole * kGroups, running);
-      sum = hn::Add(sum, sum_of_tail(tail, blocks.size % kBlock));
+      finite = hn::Add(finite, sum_of(tail, blocks.size % kBlock));
     }
     if (!hn::AllFalse(di, hn::Lt(running.least, hn::Set(di, 0x00800000)))) {
       running.top = hn::Set(di, kForbiddenOrdinal);
@@ -92,7 +112,8 @@ float survey_groups(const Blocks& blocks, Ordinal* groups, Ordinal* top) {
         survey_block<true>(reinterpret_cast<const E*>(blocks[b]), groups + b * kGroups, running);
     }
     *top = hn::GetLane(hn::MaxOfLanes(di, running.top));
-    return hn::GetLane(hn::SumOfLanes(Floats(), sum));
+    const float sign = hn::GetLane(hn::SumOfLanes(Floats(), finite));
+    return std::isfinite(sign) ? sign : sum_of<E>(blocks);  // products overflow where sums do not
   });
 }
 
@@ -148,7 +169,6 @@ std::uint32_t rank_of(const Blocks& blocks, const Ordinal* groups, Ordinal ordin
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <cmath>
 #include <optional>
 
 namespace truekeel::select {

@@ -5,7 +5,7 @@
 #define HWY_TARGET_INCLUDE "select/threshold.cc"
 #include <hwy/foreach_target.h>
 
-#include <algorithm>
+#include <limits>
 
 #include "base/assert.h"
 #include "select/simd-inl.h"
@@ -22,15 +22,14 @@ struct Counted {
   Ordinal* ordinals;
   std::uint32_t count;
 
-  HWY_INLINE std::uint64_t at_least(Ordinal least) const {
-    const D d;
-    std::size_t sum = 0;
-    for (std::uint32_t i = 0; i < count; i += hn::Lanes(d)) {
-      const auto mask = HWY_NAMESPACE::at_least(d, hn::LoadU(d, ordinals + i), least);
-      sum += hn::CountTrue(d, hn::And(mask, hn::FirstN(d, count - i)));
-    }
-    return sum;
-  }
+  class Sum {
+   public:
+    HWY_INLINE void add(const Counted&, std::uint32_t, Mask mask) { sum_ += hn::CountTrue(D(), mask); }
+    [[nodiscard]] HWY_INLINE std::uint64_t total() const { return sum_; }
+
+   private:
+    std::size_t sum_ = 0;
+  };
 
   HWY_INLINE void move(Mask mask, std::uint32_t from, std::uint32_t to) const {
     const D d;
@@ -53,17 +52,17 @@ struct Weighted {
     return hn::MaskFromVec(hn::BitCast(D64(), hn::PromoteTo(di64, hn::VecFromMask(D(), mask))));
   }
 
-  HWY_INLINE std::uint64_t at_least(Ordinal least) const {
-    const D d;
-    const D64 d64;
-    auto sum = hn::Zero(d64);
-    for (std::uint32_t i = 0; i < count; i += hn::Lanes(d)) {
-      const auto mask = HWY_NAMESPACE::at_least(d, hn::LoadU(d, ordinals + i), least);
-      const auto valid = hn::And(mask, hn::FirstN(d, count - i));
-      sum = hn::Add(sum, hn::IfThenElseZero(widen(valid), hn::LoadU(d64, weights + i)));
+  class Sum {
+   public:
+    HWY_INLINE Sum() : sum_(hn::Zero(D64())) {}
+    HWY_INLINE void add(const Weighted& set, std::uint32_t at, Mask mask) {
+      sum_ = hn::Add(sum_, hn::IfThenElseZero(widen(mask), hn::LoadU(D64(), set.weights + at)));
     }
-    return hn::GetLane(hn::SumOfLanes(d64, sum));
-  }
+    [[nodiscard]] HWY_INLINE std::uint64_t total() const { return hn::GetLane(hn::SumOfLanes(D64(), sum_)); }
+
+   private:
+    hn::VFromD<D64> sum_;
+  };
 
   HWY_INLINE void move(Mask mask, std::uint32_t from, std::uint32_t to) const {
     const D d;
@@ -72,6 +71,28 @@ struct Weighted {
     hn::StoreU(hn::Compress(hn::LoadU(d64, weights + from), widen(mask)), d64, weights + to);
   }
 };
+
+/// How a limit splits a set.
+struct Split {
+  std::uint64_t reached;    ///< measure of the elements at and above it
+  Ordinal lowest, highest;  ///< the lowest of these, and the highest of the others
+};
+
+template <class Set>
+HWY_INLINE Split split(const Set& set, Ordinal limit) {
+  constexpr Ordinal kMin = std::numeric_limits<Ordinal>::min(), kMax = std::numeric_limits<Ordinal>::max();
+  const typename Set::D d;
+  typename Set::Sum sum;
+  auto lowest = hn::Set(d, kMax), highest = hn::Set(d, kMin);
+  for (std::uint32_t i = 0; i < set.count; i += hn::Lanes(d)) {
+    const auto ordinal = hn::LoadU(d, set.ordinals + i);
+    const auto over = at_least(d, ordinal, limit), valid = hn::FirstN(d, set.count - i);
+    sum.add(set, i, hn::And(over, valid));
+    lowest = hn::Min(lowest, hn::IfThenElse(hn::And(over, valid), ordinal, hn::Set(d, kMax)));
+    highest = hn::Max(highest, hn::IfThenElse(hn::AndNot(over, valid), ordinal, hn::Set(d, kMin)));
+  }
+  return {sum.total(), hn::GetLane(hn::MinOfLanes(d, lowest)), hn::GetLane(hn::MaxOfLanes(d, highest))};
+}
 
 /// Keeps the elements of [low, high].
 template <class Set>
@@ -93,18 +114,22 @@ struct Range {
 };
 
 HWY_INLINE Range range_of(const Ordinal* ordinals, std::uint32_t count) {
-  Range range{ordinals[0], ordinals[0]};
-  for (std::uint32_t i = 1; i < count; ++i) {
-    range.low = std::min(range.low, ordinals[i]);
-    range.high = std::max(range.high, ordinals[i]);
+  const Ints d;
+  const IntV first = hn::Set(d, ordinals[0]);
+  IntV low = first, high = first;
+  for (std::uint32_t i = 0; i < count; i += lanes()) {
+    const auto valid = hn::FirstN(d, count - i);
+    const IntV ordinal = hn::IfThenElse(valid, hn::LoadU(d, ordinals + i), first);
+    low = hn::Min(low, ordinal);
+    high = hn::Max(high, ordinal);
   }
-  return range;
+  return {hn::GetLane(hn::MinOfLanes(d, low)), hn::GetLane(hn::MaxOfLanes(d, high))};
 }
 
-/// Few enough that counting them again costs less than moving them.
+/// Few enough that measuring them again costs less than moving them.
 constexpr std::uint32_t kSmall = 64;
 
-/// The answer stays within [low, high]; what was dropped above it measures `above`.
+/// The answer stays within [low, high], which are elements; what was dropped above it measures `above`.
 template <class Set>
 HWY_INLINE Threshold bisect(Set set, std::uint64_t needed, Ordinal guess) {
   auto [low, high] = range_of(set.ordinals, set.count);
@@ -112,17 +137,18 @@ HWY_INLINE Threshold bisect(Set set, std::uint64_t needed, Ordinal guess) {
   for (bool first = true; low < high; first = false) {
     auto middle = static_cast<Ordinal>(low + (static_cast<std::int64_t>(high) - low + 1) / 2);
     if (first && guess > low && guess <= high) middle = guess;
-    const std::uint64_t reached = above + set.at_least(middle);
+    const Split found = split(set, middle);
+    const std::uint64_t reached = above + found.reached;
     if (Set::kStopsWhenReached && reached == needed) return {middle - 1, needed};
     if (reached >= needed)
-      low = middle;
+      low = found.lowest;
     else
-      high = middle - 1;
+      high = found.highest;
     if (set.count <= kSmall) continue;
     if (reached < needed) above = reached;
     narrow(set, low, high);
   }
-  return {low, above + set.at_least(low + 1)};
+  return {low, above + split(set, low + 1).reached};
 }
 
 }  // namespace

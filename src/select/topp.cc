@@ -8,6 +8,7 @@
 #include "select/bracket.h"
 #include "select/guess.h"
 #include "select/mass.h"
+#include "select/maxima.h"
 #include "select/survey.h"
 #include "select/threshold.h"
 
@@ -31,10 +32,28 @@ constexpr std::array<float, 2> kErrors = {2, 8};
 
 constexpr Ordinal kNoGuess = kForbiddenOrdinal;
 
-/// Whether a list of all elements of at least this would be long: three quarters of the groups of 16 have one
-/// when one in twelve elements is.
-bool many(std::span<const Ordinal> groups, Ordinal least) {
-  return groups_at_least(groups, least) * 4 > groups.size() * 3;
+/// An ordinal at and above which maxima of groups alone hold enough; nothing when the larger ones do not. In
+/// the rows that models write, most of what top-p keeps are such maxima.
+std::optional<Ordinal> bound_by_maxima(std::span<const Ordinal> groups, Scale scale, std::uint64_t needed,
+                                       Scratch scratch) {
+  const std::uint32_t count = merge_groups(groups, scratch.ordinals);
+  const auto merged = scratch.ordinals.first(count);
+  const Ordinal lowest = std::ranges::min(merged);
+  for (const Ordinal least : {threshold_of_count(merged, (count + 1) / 2).ordinal, lowest}) {
+    const auto maxima = scratch.ordinals.first(
+        maxima_at_least(groups, std::max(least, kForbiddenOrdinal + 1), scratch.ordinals));
+    const auto weights = scratch.weights.first(maxima.size());
+    if (weights_of(maxima, scale, weights) >= needed)
+      return threshold_of_mass(maxima, weights, needed, kNoGuess).ordinal;
+  }
+  return std::nullopt;
+}
+
+Bracket first_bracket(const Blocks& blocks, std::span<const Ordinal> groups, Scale scale, std::uint64_t total,
+                      std::uint64_t needed, Scratch scratch) {
+  const auto bound = bound_by_maxima(groups, scale, needed, scratch);
+  if (bound && !many_at_least(groups, *bound)) return {*bound, kInfinityOrdinal};
+  return guess(blocks, scale, total - needed, kErrors[0]);
 }
 
 }  // namespace
@@ -56,17 +75,19 @@ std::optional<Prefix> top_p(const Blocks& blocks, std::span<const Ordinal> group
                             std::uint64_t total, std::uint64_t needed, std::span<std::uint64_t> block_mass,
                             Scratch scratch, Candidates& list) {
   TK_ASSERT(needed >= 1 && needed <= total);
-  Bracket bracket = guess(blocks, scale, total - needed, kErrors[0]);
+  Bracket bracket = first_bracket(blocks, groups, scale, total, needed, scratch);
   Prefix prefix;
-  bool listed = false;
+  bool listed = false, has_totals = true;
   for (std::size_t attempt = 1;; ++attempt) {
     list.count = 0;
-    listed = !many(groups, bracket.low);
+    listed = !many_at_least(groups, bracket.low);
     Above above;
-    if (listed)
+    if (listed) {
       collect(blocks, groups, bracket.low, list);
-    else
-      above = sum_above(blocks, groups, scale, bracket, block_mass, list);
+    } else {
+      above = sum_above(blocks, groups, scale, bracket, has_totals, block_mass, list);
+      has_totals = false;
+    }
     prefix.mass = above.mass;
     prefix.count = above.count;
     const std::uint64_t inside = weights_of(list.all(), scale, scratch.weights.first(list.count));

@@ -37,10 +37,11 @@ struct Prefix {
 
 /// The shortest prefix of the row whose weights reach `needed`. A short one is left in the list, and nothing
 /// is returned; of a long one block_mass, which held the masses of all tokens, which sum to total, becomes
-/// its own. Method: a sample of the row brackets the threshold; one pass lists what is at and above the
-/// bracket, or sums what is above and lists what is in it; the sums certify the bracket, or tell which side
-/// to take instead. Source: docs/selection.md, section 5. Requires: 1 <= needed <= total; groups are those of
-/// the row. Cost: at most one exponential more for each token, then about two passes over the list.
+/// its own. Method: maxima of groups bound the threshold from below where they hold enough; else a sample of
+/// the row brackets it; one pass lists what is at and above the bracket, or sums what is above and lists what
+/// is in it; the sums certify the bracket, or tell which side to take instead. Source: docs/selection.md,
+/// section 5. Requires: 1 <= needed <= total; groups are those of the row. Cost: at most one exponential more
+/// for each token, then about two passes over the list.
 [[nodiscard]] std::optional<Prefix> top_p(const Blocks& blocks, std::span<const Ordinal> groups, Scale scale,
                                           std::uint64_t total, std::uint64_t needed,
                                           std::span<std::uint64_t> block_mass, Scratch scratch,
