@@ -8,6 +8,7 @@
 int main(int argc, char** argv) {
   using namespace truekeel::cli;
   CLI::App app("Truekeel keeps LLM serving true.", "truekeel");
+  app.set_version_flag("--version", TRUEKEEL_VERSION, "print the version and exit");
   app.require_subcommand(1);
   Run run;
   add_serve(app, run);

@@ -122,11 +122,15 @@ class Fleet:
             program.stop()
 
 
-def serve_until(stop: threading.Event, fleet: Fleet) -> None:
+def serve_until(stop: threading.Event, fleet: Fleet) -> int:
+    """Reports workers that end, and goes on, as a fleet would; ends with the gateway. Returns the exit code."""
     while not stop.wait(0.5):
         for program in fleet.take_dead():
-            print(f"{program.name} has ended. Its log ends with:\n{program.log_tail(5)}", flush=True)
+            print(f"{program.name} has ended ({program.ending()}). Its log ends with:\n{program.log_tail(5)}", flush=True)
+            if program.name == "gateway":
+                return 1
     print("\nStopping.", flush=True)
+    return 0
 
 
 def main() -> int:
@@ -151,8 +155,7 @@ def main() -> int:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: stop.set())
             print(READY.format(**facts), flush=True)
-            serve_until(stop, fleet)
-            return 0
+            return serve_until(stop, fleet)
         except RuntimeError as error:
             print(f"./dev run: {error}", file=sys.stderr)
             return 4

@@ -63,6 +63,11 @@ class Program:
     def running(self) -> bool:
         return self.process.poll() is None
 
+    def ending(self) -> str:
+        """How it ended, in words. Requires: it did."""
+        code = self.process.returncode
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
     def stop(self, grace_s: float = 10) -> int:
         """SIGTERM, then SIGKILL after the grace; returns the exit code."""
         if self.running():
