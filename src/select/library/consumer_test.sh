@@ -10,7 +10,7 @@ prefix=$work/prefix
 cmake --install "$build" --component select --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
 
 # find_package, shared and static
-cmake -S "$example" -B "$work/example" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx"
+cmake -G Ninja -S "$example" -B "$work/example" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx"
 cmake --build "$work/example"
 by_shared=$("$work/example/select_example")
 by_static=$("$work/example/select_example_static")
