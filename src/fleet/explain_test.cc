@@ -55,8 +55,8 @@ TEST_F(ExplainTest, FitsIntoAHeader) {
 }
 
 TEST_F(ExplainTest, ShowsTheFleetWithoutSecrets) {
+  ASSERT_TRUE(fleet_.begin(0));
   ASSERT_TRUE(fleet_.drain("s1"));
-  fleet_.begin(0);
   const auto fleet = json::parse(fleet_json(fleet_, now_));
   EXPECT_EQ(fleet["models"][0]["classes"][1],
             json::parse(R"({"name": "long", "max_tokens": 32768, "pool": "long"})"));

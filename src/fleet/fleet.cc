@@ -115,10 +115,12 @@ std::expected<Decision, Refusal> Fleet::route(const ContextPlan& plan, const Aff
   return decision;
 }
 
-void Fleet::begin(EndpointId endpoint) {
+bool Fleet::begin(EndpointId endpoint) {
   TK_ASSERT(endpoint < members_.size());
+  if (members_[endpoint].drained) return false;
   ++members_[endpoint].in_flight;
   ++members_[endpoint].requests;
+  return true;
 }
 
 void Fleet::end(EndpointId endpoint, Outcome outcome, const AffinityKey& key, Instant now) {

@@ -82,8 +82,9 @@ class Fleet {
   [[nodiscard]] std::expected<Decision, Refusal> route(const ContextPlan& plan, const AffinityKey& key,
                                                        Instant now) const;
 
-  /// A request goes to an endpoint, and has ended there. Each begin has one end.
-  void begin(EndpointId endpoint);
+  /// A request goes to an endpoint, and has ended there. Each begin has one end, but for one that gave false:
+  /// the endpoint was drained after the decision, and gets nothing.
+  [[nodiscard]] bool begin(EndpointId endpoint);
   void end(EndpointId endpoint, Outcome outcome, const AffinityKey& key, Instant now);
 
   /// True when a failed attempt may be made again now; takes it out of the budget.

@@ -41,7 +41,7 @@ class FleetTest : public testing::Test {
   /// Requests of many clients that end so; how a server gets ejected.
   void fail(std::string_view name, int count, Outcome outcome = Outcome::server_error) {
     for (int i = 0; i < count; ++i) {
-      fleet_.begin(id(name));
+      ASSERT_TRUE(fleet_.begin(id(name)));
       fleet_.end(id(name), outcome, nth_key(i), now_);
     }
   }
@@ -187,7 +187,7 @@ TEST_F(FleetTest, EjectedServersAreTheLastResort) {
 TEST_F(FleetTest, TwentyFailingRequestsOfOneClientLeaveEverybodyElseAlone) {
   for (int i = 0; i < 20; ++i) {
     for (const auto* name : {"s1", "s2", "s3"}) {
-      fleet_.begin(id(name));
+      ASSERT_TRUE(fleet_.begin(id(name)));
       fleet_.end(id(name), i % 2 == 0 ? Outcome::client_fault : Outcome::server_error, nth_key(7), now_);
     }
   }
@@ -197,12 +197,20 @@ TEST_F(FleetTest, TwentyFailingRequestsOfOneClientLeaveEverybodyElseAlone) {
 }
 
 TEST_F(FleetTest, CountsWhatIsUnderWay) {
-  fleet_.begin(0);
-  fleet_.begin(0);
+  EXPECT_TRUE(fleet_.begin(0));
+  EXPECT_TRUE(fleet_.begin(0));
   EXPECT_EQ(fleet_.view(0, now_).in_flight, 2u);
   fleet_.end(0, Outcome::client_left, nth_key(0), now_);
   EXPECT_EQ(fleet_.view(0, now_).in_flight, 1u);
   EXPECT_DEATH(fleet_.end(1, Outcome::success, nth_key(0), now_), "in_flight > 0");
+}
+
+TEST_F(FleetTest, ADrainOvertakesADecision) {
+  const auto decision = route(5);
+  ASSERT_TRUE(fleet_.drain(decision->order.front().config->name));
+  EXPECT_FALSE(fleet_.begin(decision->order.front().endpoint));
+  EXPECT_EQ(fleet_.view(decision->order.front().endpoint, now_).requests, 0u);
+  EXPECT_TRUE(fleet_.begin(decision->order.back().endpoint));
 }
 
 TEST_F(FleetTest, RetriesNeedBothAReasonAndABudget) {
@@ -288,7 +296,7 @@ class RandomFleet {
   void fail_often(EndpointId id) {
     const auto ready_before = ready_in_pool(id);
     for (int i = 0; i < 8; ++i) {
-      fleet_.begin(id);
+      if (!fleet_.begin(id)) continue;
       fleet_.end(id, Outcome::server_error, nth_key(random_.next()), now_);
     }
     if (ready_before > 0) EXPECT_GE(ready_in_pool(id), 1u) << "the last ready one was ejected";

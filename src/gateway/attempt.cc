@@ -85,7 +85,6 @@ void OpenStreams::cancel_all() {
 http::Task<AttemptResult> Attempt::run(ClientCall& call, const Ask& ask, const fleet::Decision& decision,
                                        const fleet::Candidate& candidate) {
   const Where where{decision, candidate, shared_.upstream(candidate.endpoint)};
-  shared_.fleet([&](fleet::Fleet& fleet) { fleet.begin(candidate.endpoint); });
   const bool with_limit = decision.output.added && !where.upstream.refuses_limit();
   auto result = co_await send(call, ask, where);
   if (with_limit && !result.delivered && result.answer.status == 400 && !call.exchange.gone()) {
@@ -148,15 +147,13 @@ http::Task<AttemptResult> Attempt::whole(ClientCall& call, const Ask& ask, const
     co_return result;
   }
   protocol::ResponseReader reader;
-  if (const auto facts = reader.read(answer.body)) {
-    note_output(call, where);
-    where.upstream.note_fingerprint(facts->system_fingerprint);
-    if (facts->usage) {
-      call.record.output_tokens = facts->usage->completion_tokens;
-      call.record.input_tokens = facts->usage->prompt_tokens;
-    }
-  } else {
-    result.outcome = Outcome::garbled;
+  const auto facts = reader.read(answer.body);
+  if (!facts) co_return failed(call, where, {http::CallFailure::protocol, facts.error().message});
+  note_output(call, where);
+  where.upstream.note_fingerprint(facts->system_fingerprint);
+  if (facts->usage) {
+    call.record.output_tokens = facts->usage->completion_tokens;
+    call.record.input_tokens = facts->usage->prompt_tokens;
   }
   if (call.route.provider == Provider::anthropic) {
     protocol::JsonParser parser;

@@ -65,6 +65,7 @@ class Attempt {
   Attempt(http::Net& net, http::Client& client, Shared& shared, OpenStreams& streams)
       : net_(net), client_(client), shared_(shared), streams_(streams) {}
 
+  /// Requires: Fleet::begin() let the request go there; ends it.
   http::Task<AttemptResult> run(ClientCall& call, const Ask& ask, const fleet::Decision& decision,
                                 const fleet::Candidate& candidate);
 

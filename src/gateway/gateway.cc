@@ -55,20 +55,6 @@ class LoopThread {
   std::thread thread_;
 };
 
-http::ServerOptions server_options(const fleet::Limits& limits, unsigned threads) {
-  http::ServerOptions options;
-  options.parser.body_bytes = limits.body_bytes;
-  options.connections = std::max<std::size_t>(1, limits.connections / threads);
-  options.header = limits.header;
-  options.idle = limits.idle;
-  options.error_body = [](int status, std::string_view message, std::string_view target) {
-    const auto provider = find_route("POST", target, false).provider;
-    return http::ErrorBody{"application/json",
-                           protocol::error_body(provider, {status, std::string(message), "", ""})};
-  };
-  return options;
-}
-
 }  // namespace
 
 class Gateway::IoThread {
@@ -157,7 +143,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Con
 
 Result<void> Gateway::open(const fleet::Config& config, const GatewayOptions& options) {
   const unsigned threads = std::max(1u, options.io_threads);
-  const auto server = server_options(config.limits, threads);
+  const auto server = client_port_options(config.limits, threads);
   port_ = config.listen.port;
   for (unsigned i = 0; i < threads; ++i) {
     auto& thread = io_threads_.emplace_back(std::make_unique<IoThread>(*shared_, vocabularies_, server));

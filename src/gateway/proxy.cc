@@ -55,6 +55,20 @@ bool is_local_peer(std::string_view address) {
   return fleet::is_loopback(address) || address == "::ffff:127.0.0.1";
 }
 
+http::ServerOptions client_port_options(const fleet::Limits& limits, unsigned threads) {
+  http::ServerOptions options;
+  options.parser.body_bytes = limits.body_bytes;
+  options.connections = std::max<std::size_t>(1, limits.connections / threads);
+  options.header = limits.header;
+  options.idle = limits.idle;
+  options.error_body = [](int status, std::string_view message, std::string_view target) {
+    const auto provider = find_route("POST", target, false).provider;
+    return http::ErrorBody{"application/json",
+                           protocol::error_body(provider, {status, std::string(message), "", ""})};
+  };
+  return options;
+}
+
 Proxy::Proxy(http::Net& net, Shared& shared, const Vocabularies& vocabularies, std::uint64_t seed)
     : net_(net),
       shared_(shared),
@@ -149,22 +163,24 @@ http::Task<fleet::ContextPlan> Proxy::plan(const Ask& ask, const fleet::ModelCon
 
 http::Task<void> Proxy::deliver(ClientCall& call, const Ask& ask, const fleet::Decision& decision) {
   Attempt attempt(net_, client_, shared_, streams_);
-  for (std::uint32_t number = 1;; ++number) {
-    const auto& candidate = decision.order[number - 1];
-    const auto& endpoint = shared_.upstream(candidate.endpoint).config();
+  AttemptResult result{
+      .outcome = fleet::Outcome::connect_failure,
+      .answer = error_answer(call, {503, "the inference servers were drained just now", "", "no_endpoint"})};
+  std::uint32_t attempts = 0;
+  for (const auto& candidate : decision.order) {
+    if (attempts > 0 && !try_again(call, result, attempts)) break;
+    // It may have been drained since it was chosen.
+    if (!shared_.fleet([&](fleet::Fleet& fleet) { return fleet.begin(candidate.endpoint); })) continue;
+    if (attempts++ > 0) shared_.metrics().on_retry(call.record.endpoint, fleet::to_string(result.outcome));
     const auto& served_class = decision.model->classes[candidate.class_index];
-    call.record.endpoint = endpoint.name;
+    call.record.endpoint = shared_.upstream(candidate.endpoint).config().name;
     call.record.pool = served_class.pool;
     if (candidate.overflow) shared_.metrics().on_overflow(served_class.pool);
-    auto result = co_await attempt.run(call, ask, decision, candidate);
-    if (!result.delivered && number < decision.order.size() && try_again(call, result, number)) {
-      shared_.metrics().on_retry(endpoint.name, fleet::to_string(result.outcome));
-      continue;
-    }
-    if (!result.delivered) co_await respond(call, std::move(result.answer));
-    call.record.end = end_of(call.exchange, result.outcome, call.record.status);
-    co_return;
+    result = co_await attempt.run(call, ask, decision, candidate);
+    if (result.delivered) break;
   }
+  if (!result.delivered) co_await respond(call, std::move(result.answer));
+  call.record.end = end_of(call.exchange, result.outcome, call.record.status);
 }
 
 bool Proxy::try_again(const ClientCall& call, const AttemptResult& result, std::uint32_t attempt) {

@@ -45,6 +45,9 @@ class Proxy {
   protocol::JsonParser parser_;
 };
 
+/// How one of `threads` servers on the port for clients behaves; its own errors have the provider's shape.
+[[nodiscard]] http::ServerOptions client_port_options(const fleet::Limits& limits, unsigned threads);
+
 /// Whether an address is this machine's own.
 [[nodiscard]] bool is_local_peer(std::string_view address);
 

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole gateways in a simulated world: two replicas, five servers that fail in every way, clients that leave,
+// stall and pipeline, an operator who drains. TRUEKEEL_SIM_SEEDS sets how many seeds each test takes (a soak:
+// millions), TRUEKEEL_SIM_FIRST where they begin, so that a failing seed is run alone.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "base/log.h"
+#include "fleet/test_config.h"
+#include "gateway/prober.h"
+#include "gateway/proxy.h"
+#include "gateway/test_client.h"
+#include "gateway/test_upstream.h"
+
+namespace truekeel::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::array kServers = {"s1", "s2", "s3", "l1", "l2"};
+constexpr int kClients = 6;
+constexpr int kCallsEach = 6;
+constexpr std::size_t kSmallestWindowBytes = 2000;
+
+http::SimFaults draw_faults(PhiloxStream& random) {
+  const auto maybe = [&](double most) { return random.below(2) == 0 ? 0.0 : most * random.uniform(); };
+  return {.latency_min = std::chrono::microseconds(50),
+          .latency_max = std::chrono::microseconds(50 + random.below(20'000)),
+          .refused = maybe(0.1),
+          .lost = maybe(0.05),
+          .reset = maybe(0.01),
+          .cut = maybe(0.01),
+          .stalled = maybe(0.01),
+          .short_write = maybe(0.5),
+          .short_read = maybe(0.5),
+          .window_bytes = kSmallestWindowBytes + random.below(60'000)};
+}
+
+std::shared_ptr<const fleet::Config> make_config() {
+  auto config = fleet::test_config({"s1", "s2", "s3"}, {"l1", "l2"});
+  config.models[0].default_max_output = SimulatedClient::kDefaultOutput;
+  config.health.probe_interval = seconds(2);
+  config.health.probe_timeout = seconds(2);
+  config.health.ejection = seconds(3);
+  config.limits.idle = seconds(20);
+  config.limits.header = seconds(2);
+  for (auto& pool : config.pools) {
+    for (auto& endpoint : pool.endpoints) {
+      endpoint.url = {endpoint.name, 80, ""};
+      endpoint.timeout = seconds(50);
+    }
+  }
+  return std::make_shared<const fleet::Config>(std::move(config));
+}
+
+http::ServerOptions server_options(const fleet::Limits& limits) {
+  auto options = client_port_options(limits, 1);
+  options.body = seconds(30);
+  return options;
+}
+
+/// One gateway as its threads would run it, on one simulated host.
+struct Replica {
+  Replica(http::SimWorld& world, const std::string& name, const std::shared_ptr<const fleet::Config>& config,
+          const Vocabularies& vocabularies, std::uint64_t seed)
+      : net(world.host(name)),
+        shared(Shared::make(config, "secret", world.now()).value()),
+        proxy(net, *shared, vocabularies, seed),
+        server(net, server_options(config->limits),
+               [this](http::Exchange& exchange) { return proxy.handle(exchange); }),
+        prober(net, *shared) {
+    EXPECT_TRUE(server.listen({"", 80}));
+    http::spawn(net, prober.run());
+  }
+
+  [[nodiscard]] fleet::MemberView view(fleet::EndpointId id) {
+    return shared->fleet([&](const fleet::Fleet& fleet) { return fleet.view(id, net.now()); });
+  }
+
+  http::Net& net;
+  const std::unique_ptr<Shared> shared;
+  Proxy proxy;
+  http::Server server;
+  Prober prober;
+};
+
+class World {
+ public:
+  explicit World(std::uint64_t seed)
+      : random_(seed, 1),
+        faults_(draw_faults(random_)),
+        world_(seed, faults_),
+        config_(make_config()),
+        vocabularies_(Vocabularies::load(*config_).value()),
+        client_(world_.host("client"), {.kept = seconds(2)}) {
+    for (const char* name : kServers) {
+      upstreams_.push_back(
+          std::make_unique<SimulatedUpstream>(world_, name, draw_character(name), judge_, random_.next()));
+      upstreams_.back()->listen();
+    }
+    for (const char* name : {"gateway0", "gateway1"}) {
+      replicas_.push_back(std::make_unique<Replica>(world_, name, config_, vocabularies_, random_.next()));
+    }
+    for (int i = 0; i < kClients; ++i) {
+      clients_.push_back(std::make_unique<SimulatedClient>(world_.host("client"), client_, judge_,
+                                                           random_.next(), faults_.stalled == 0));
+      spawn("client", clients_.back()->call_often(kCallsEach, {"gateway0", "gateway1"}));
+    }
+    for (int i = 0; i < 3; ++i) spawn("rogue", misbehave());
+    spawn("operator", operate());
+  }
+
+  void run() {
+    constexpr Duration kAllLimits = seconds(100), kForEver = seconds(3000);
+    while (busy_ > 0 && world_.now() < Instant(kForEver)) world_.run(world_.now() + seconds(5));
+    EXPECT_EQ(busy_, 0) << "somebody waits for ever";
+    world_.run(world_.now() + kAllLimits);
+    judge_.finish();
+    EXPECT_EQ(judge_.calls(), kClients * kCallsEach);
+    for (const auto& replica : replicas_) {
+      EXPECT_EQ(replica->server.exchanges(), 0u);
+      EXPECT_EQ(replica->server.connections(), 0u);
+      for (fleet::EndpointId id = 0; id < kServers.size(); ++id) EXPECT_EQ(replica->view(id).in_flight, 0u);
+    }
+    for (const auto& upstream : upstreams_) EXPECT_EQ(upstream->exchanges(), 0u);
+  }
+
+  [[nodiscard]] const Judge& judge() const { return judge_; }
+  [[nodiscard]] std::uint64_t agreements() const { return agreements_; }
+  [[nodiscard]] std::uint64_t trace() const { return world_.trace(); }
+
+ private:
+  void spawn(const char* host, http::Task<void> task) {
+    ++busy_;
+    http::spawn(world_.host(host), finish(std::move(task)));
+  }
+  http::Task<void> finish(http::Task<void> task) {
+    co_await std::move(task);
+    --busy_;
+  }
+
+  SimulatedUpstream::Character draw_character(std::string_view name) {
+    return {.window = name.starts_with('s') ? 2048u : 32768u,
+            .misbehaves = random_.below(3) == 0 ? 0.5 * random_.uniform() : 0.0,
+            .lies = random_.below(12) == 0,
+            .knows_limit = random_.below(6) != 0,
+            .network_bytes = faults_.window_bytes};
+  }
+
+  http::Task<void> pause(std::uint64_t ms_max) {
+    auto& net = world_.host("operator");
+    return net.sleep_until(net.now() + milliseconds(random_.below(ms_max)));
+  }
+
+  /// Drains, kills, un-sticks, and looks whether the replicas agree.
+  http::Task<void> operate() {
+    for (int i = 0; i < 12; ++i) {
+      co_await pause(1500);
+      const std::string server = kServers[random_.below(kServers.size())];
+      auto& replica = *replicas_[random_.below(replicas_.size())];
+      switch (random_.below(4)) {
+        case 0:
+          co_await drain_for_a_while(replica, server);
+          break;
+        case 1:
+          world_.kill(server);
+          co_await pause(3000);
+          upstream(server).listen();
+          break;
+        case 2:
+          for (auto& each : replicas_) {
+            each->shared->fleet([](fleet::Fleet& fleet) { return fleet.unstick("short"); });
+          }
+          break;
+        default:
+          break;
+      }
+      compare_replicas();
+    }
+  }
+
+  /// Nothing is routed to an endpoint from the moment it is drained.
+  http::Task<void> drain_for_a_while(Replica& replica, std::string server) {
+    const auto id = replica.shared->fleet([&](fleet::Fleet& fleet) {
+      EXPECT_TRUE(fleet.drain(server));
+      return *fleet.find(server);
+    });
+    const auto before = replica.view(id).requests;
+    co_await pause(8000);
+    EXPECT_EQ(replica.view(id).requests, before) << server << " was drained";
+    replica.shared->fleet([&](fleet::Fleet& fleet) { EXPECT_TRUE(fleet.undrain(server)); });
+  }
+
+  /// Equal states give equal decisions, from any replica.
+  void compare_replicas() {
+    const auto same = [](const fleet::MemberView& a, const fleet::MemberView& b) {
+      return a.state == b.state && a.drained == b.drained;
+    };
+    for (fleet::EndpointId id = 0; id < kServers.size(); ++id) {
+      if (!same(replicas_[0]->view(id), replicas_[1]->view(id))) return;
+    }
+    const auto plan =
+        fleet::plan_context(config_->models[0], {.lower = 10, .upper = 10 + random_.below(20'000)}, 100);
+    const fleet::AffinityKey key{.hash = random_.next()};
+    const auto order = [&](Replica& replica) {
+      return replica.shared->fleet([&](const fleet::Fleet& fleet) {
+        return fleet.route(fleet::without_count(plan), key, world_.now());
+      });
+    };
+    const auto one = order(*replicas_[0]), two = order(*replicas_[1]);
+    EXPECT_EQ(one.has_value(), two.has_value());
+    if (one && two) EXPECT_EQ(one->order, two->order);
+    ++agreements_;
+  }
+
+  /// Half a request, a pipeline whose answers nobody reads, junk, or nothing at all.
+  http::Task<void> misbehave() {
+    auto& net = world_.host("rogue");
+    const std::string whole = "GET /v1/models HTTP/1.1\r\nHost: g\r\n\r\n";
+    const std::string texts[] = {whole.substr(0, random_.below(whole.size())), whole + whole + whole,
+                                 "junk\r\n\r\n", ""};
+    const auto stream = net.dial({"gateway0", 80});
+    http::Deadline patience(net.deadlines(), [&] { stream->close(); });
+    patience.set(net.now() + seconds(3));
+    const std::string& text = texts[random_.below(4)];
+    const std::string_view piece = text;
+    if (co_await stream->writable() && !text.empty()) stream->write_now({&piece, 1});
+    co_await net.sleep_until(net.now() + milliseconds(random_.below(20'000)));
+    if (random_.below(2) == 0) stream->reset();
+  }
+
+  SimulatedUpstream& upstream(std::string_view name) {
+    return *upstreams_[static_cast<std::size_t>(std::ranges::find(kServers, name) - kServers.begin())];
+  }
+
+  PhiloxStream random_;
+  const http::SimFaults faults_;
+  http::SimWorld world_;
+  const std::shared_ptr<const fleet::Config> config_;
+  const Vocabularies vocabularies_;
+  Judge judge_;
+  http::Client client_;
+  std::vector<std::unique_ptr<SimulatedUpstream>> upstreams_;
+  std::vector<std::unique_ptr<Replica>> replicas_;
+  std::vector<std::unique_ptr<SimulatedClient>> clients_;
+  std::uint64_t agreements_ = 0;
+  int busy_ = 0;  // clients, rogues and the operator that have not ended
+};
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+/// The parameter is a share of the seeds, so that shares run side by side.
+class Simulation : public testing::TestWithParam<std::uint64_t> {
+ protected:
+  Simulation() { log_setup(LogLevel::error, LogFormat::text); }
+};
+
+TEST_P(Simulation, EverySeedKeepsEveryPromise) {
+  const auto seeds = from_environment("TRUEKEEL_SIM_SEEDS", 500);
+  const auto first = from_environment("TRUEKEEL_SIM_FIRST", 1) + GetParam() * seeds;
+  std::uint64_t whole_answers = 0, agreements = 0;
+  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+    SCOPED_TRACE("TRUEKEEL_SIM_SEEDS=1 TRUEKEEL_SIM_FIRST=" + std::to_string(seed));
+    World world(seed);
+    world.run();
+    whole_answers += world.judge().whole_answers();
+    agreements += world.agreements();
+    if (HasFailure()) return;
+  }
+  // The faults leave enough alive for the checks to mean something.
+  if (seeds >= 100) {
+    EXPECT_GT(whole_answers, seeds * 10);
+    EXPECT_GT(agreements, seeds);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Share, Simulation, testing::Range<std::uint64_t>(0, 4));
+
+TEST(SimulationTest, ASeedRepeatsItself) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    World once(seed), again(seed);
+    once.run();
+    again.run();
+    EXPECT_EQ(once.trace(), again.trace()) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace truekeel::gateway
