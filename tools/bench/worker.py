@@ -69,7 +69,7 @@ def start(folder: Path, threads: int, ctx: int) -> dict[str, Program]:
     model = os.environ["TRUEKEEL_MODEL"]
     ours = Program([os.environ["TRUEKEEL_BIN"], "worker", "--model", model, "--port", "0", "--ctx", ctx, "--parallel", SLOTS,
                     "--threads", threads], folder / "truekeel.log", "truekeel")
-    stock = Program(["bash", "-c", 'exec "$0" "$@" 2>&1 | sed -u "s/.*listening on/ready at/"', os.environ["TRUEKEEL_LLAMA_SERVER"],
+    stock = Program(["bash", "-c", 'exec "$0" "$@" > >(sed -u "s/.*listening on/ready at/") 2>&1', os.environ["TRUEKEEL_LLAMA_SERVER"],
                      "-m", model, "-c", ctx * SLOTS, "-np", SLOTS, "-t", threads, "-tb", threads, "--port", "0", "--no-webui"],
                     folder / "llama-server.log", "llama-server")
     return {"truekeel": ours.wait_ready(), "llama-server": stock.wait_ready()}
