@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "base/read_file.h"
 #include "cli/commands.h"
-#include "cli/config_file.h"
 #include "fleet/check_report.h"
 #include "fleet/config.h"
 
@@ -20,7 +20,7 @@ struct Options {
 };
 
 int check_config(const Options& options) {
-  const auto text = read_config_file(options.file);
+  const auto text = read_file(options.file, fleet::kMaxConfigBytes);
   if (!text) {
     std::fprintf(stderr, "%s\n", text.error().message.c_str());
     return kUsage;

@@ -14,8 +14,8 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/read_file.h"
 #include "cli/commands.h"
-#include "cli/config_file.h"
 #include "fleet/config.h"
 #include "gateway/gateway.h"
 
@@ -76,7 +76,7 @@ int serve(const Arguments& arguments) {
             : arguments.log_level == "warning" ? LogLevel::warning
                                                : LogLevel::info,
             arguments.log_format == "json" ? LogFormat::json : LogFormat::text);
-  const auto text = read_config_file(arguments.config);
+  const auto text = read_file(arguments.config, fleet::kMaxConfigBytes);
   if (!text) {
     fmt::print(stderr, "truekeel serve: {}\n", text.error().message);
     return kUsage;

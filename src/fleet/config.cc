@@ -54,16 +54,18 @@ std::string format_problem(std::string_view file, const ConfigProblem& problem) 
 }
 
 bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  // 127.0.0.1.example.com is somebody else's.
+  const bool numeric = host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return host == "localhost" || host == "::1" || (numeric && host.starts_with("127."));
 }
 
 std::vector<std::string> advice(const Config& config) {
   std::vector<std::string> sentences;
-  if (!is_loopback(config.listen.host)) {
-    sentences.push_back(
-        fmt::format("listen: {} is reachable from other machines, and clients need no key; put "
-                    "something that checks them in front.",
-                    to_string(config.listen)));
+  if (!is_loopback(config.listen.host) && config.clients.keys_file.empty()) {
+    sentences.push_back(fmt::format(
+        "listen: {} is reachable from other machines, and clients need no key; name a file of keys "
+        "under clients.",
+        to_string(config.listen)));
   }
   if (config.affinity_secret_env.empty()) {
     sentences.push_back(

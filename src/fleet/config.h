@@ -51,6 +51,25 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
+inline constexpr std::uint32_t kConcurrentMax = 1'000'000;
+inline constexpr double kRequestsPerSMin = 0.001, kRequestsPerSMax = 1'000'000;
+
+/// What one client may do, unless its line among the keys says otherwise.
+struct ClientLimits {
+  std::uint32_t concurrent = 64;  ///< calls under way
+  double requests_per_s = 50;
+
+  bool operator==(const ClientLimits&) const = default;
+};
+
+/// Who may call; see client_keys.h.
+struct ClientsConfig {
+  std::string keys_file;  ///< empty: anybody may
+  ClientLimits limits;
+
+  bool operator==(const ClientsConfig&) const = default;
+};
+
 /// What the server does when a request is silent.
 struct SamplingDefaults {
   std::optional<double> temperature;
@@ -104,6 +123,7 @@ struct Config {
   Address listen{"127.0.0.1", 8080};
   Address admin{"127.0.0.1", 9090};
   std::string affinity_secret_env;  ///< empty: a random secret
+  ClientsConfig clients;
   Limits limits;
   HealthSettings health;
   RetrySettings retry;

@@ -64,6 +64,7 @@ TEST(Config, EveryKeyArrives) {
 listen: "[::]:1"
 admin: localhost:2
 affinity_secret_env: SECRET_1
+clients: {keys: "a file", concurrent: 2, requests_per_s: 0.5}
 limits: {body_mib: 2, connections: 3, header_s: 4, idle_s: 5.5, drain_s: 0}
 health: {probe_interval_s: 1, probe_timeout_s: 2, unready_after: 3, eject_after: 4, ejection_s: 5,
          ejection_max_s: 6, max_ejected_fraction: 0.25}
@@ -82,6 +83,7 @@ pools:
   want.listen = {"::", 1};
   want.admin = {"localhost", 2};
   want.affinity_secret_env = "SECRET_1";
+  want.clients = {"a file", {2, 0.5}};
   want.limits = {2 << 20, 3, seconds(4), milliseconds(5500), seconds(0)};
   want.health = {seconds(1), seconds(2), 3, 4, seconds(5), seconds(6), 0.25};
   want.retry = {1, 0, 0.5};
@@ -135,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("tokenizer: bound", "tokenizer: bound\n    defaults: {tempature: 1}"),
                 "f:4:16: models[0].defaults: unknown key 'tempature'; did you mean 'temperature'?"},
         Mistake{with("store: x"),
-                "f:1:1: unknown key 'store'; known here: listen, admin, affinity_secret_env, "
+                "f:1:1: unknown key 'store'; known here: listen, admin, affinity_secret_env, clients, "
                 "limits, health, retry, models, pools"},
         Mistake{with("limits: {idle_s: 1, idle_s: 2}"),
                 "f:1:21: limits: duplicate key 'idle_s'; it stands in line 1 already; keep one"},
@@ -143,7 +145,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "f:2:5: models[0]: 'tokenizer' is missing; add 'tokenizer: …'"},
         Mistake{"",
                 "f:1:1: must be a map, not nothing; write 'key: value' with keys of: listen, admin, "
-                "affinity_secret_env, limits, health, retry, models, pools"},
+                "affinity_secret_env, clients, limits, health, retry, models, pools"},
         Mistake{with("limits: [1]"),
                 "f:1:9: limits: must be a map, not a list; write 'key: value' with keys of: "
                 "body_mib, connections, header_s, idle_s, drain_s"}));
@@ -289,7 +291,7 @@ TEST(Config, AnAliasBombIsRefusedUnexpanded) {
 
 TEST(Config, ALaterKeyIsUnknownUntilItWorks) {
   for (const auto* key :
-       {"store", "bus", "clients", "audit", "evidence", "rescore", "replay", "canaries", "recovery", "tls"}) {
+       {"store", "bus", "audit", "evidence", "rescore", "replay", "canaries", "recovery", "tls"}) {
     EXPECT_THAT(problems(with(std::string(key) + ": x")), ElementsAre(HasSubstr("unknown key")));
   }
 }

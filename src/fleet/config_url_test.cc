@@ -46,7 +46,8 @@ TEST(ParseAddress, TakesAddressesOnly) {
 TEST(IsLoopback, KnowsThisMachine) {
   for (const auto* host : {"localhost", "127.0.0.1", "127.9.9.9", "::1"})
     EXPECT_TRUE(is_loopback(host)) << host;
-  for (const auto* host : {"0.0.0.0", "::", "10.0.0.1", "1270.0.0.1"})
+  for (const auto* host :
+       {"0.0.0.0", "::", "10.0.0.1", "1270.0.0.1", "127.0.0.1.example.com", "localhost.example.com"})
     EXPECT_FALSE(is_loopback(host)) << host;
 }
 

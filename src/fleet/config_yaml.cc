@@ -38,6 +38,16 @@ void read_limits(const Place& place, Limits& limits) {
   limits.drain = section.seconds("drain_s", {0, kDaySeconds}).value_or(limits.drain);
 }
 
+void read_clients(const Place& place, ClientsConfig& clients) {
+  const Section section(place, {"keys", "concurrent", "requests_per_s"});
+  clients.keys_file = section.text("keys", Presence::required).value_or("");
+  if (const auto n = section.integer("concurrent", {1, kConcurrentMax})) {
+    clients.limits.concurrent = static_cast<std::uint32_t>(*n);
+  }
+  clients.limits.requests_per_s = section.number("requests_per_s", {kRequestsPerSMin, kRequestsPerSMax})
+                                      .value_or(clients.limits.requests_per_s);
+}
+
 void read_health(const Place& place, HealthSettings& health) {
   const Section section(place, {"probe_interval_s", "probe_timeout_s", "unready_after", "eject_after",
                                 "ejection_s", "ejection_max_s", "max_ejected_fraction"});
@@ -101,6 +111,7 @@ void read_top(const Section& top, ConfigDraft& draft) {
   read_address(top, "listen", config.listen);
   read_address(top, "admin", config.admin);
   config.affinity_secret_env = top.env_name("affinity_secret_env");
+  if (const auto place = top.child("clients")) read_clients(*place, config.clients);
   if (const auto place = top.child("limits")) read_limits(*place, config.limits);
   if (const auto place = top.child("health")) read_health(*place, config.health);
   if (const auto place = top.child("retry")) read_retry(*place, config.retry);
@@ -129,8 +140,8 @@ std::expected<Config, std::vector<ConfigProblem>> parse_config(std::string_view 
     return one_problem(fault.line, fault.column, std::move(fault.message), std::move(fault.fix));
   }
   ConfigDraft draft;
-  const Section top(Place{&*tree, "", &draft.problems}, {"listen", "admin", "affinity_secret_env", "limits",
-                                                         "health", "retry", "models", "pools"});
+  const Section top(Place{&*tree, "", &draft.problems}, {"listen", "admin", "affinity_secret_env", "clients",
+                                                         "limits", "health", "retry", "models", "pools"});
   if (tree->kind == YamlNode::Kind::map) read_top(top, draft);
   if (!draft.problems.empty()) return std::unexpected(draft.problems.take());
   return std::move(draft.config);

@@ -14,6 +14,10 @@ admin: 127.0.0.1:9090           # /metrics, /livez, /readyz and the admin API; o
 # then they agree on which server a session belongs to, and a restart moves nobody. Unset: random.
 # affinity_secret_env: TRUEKEEL_AFFINITY_SECRET
 
+# Who may call. Without it anybody who reaches the port may. One line of FILE per client: NAME sha256:HEX, where
+# HEX is what printf %s KEY | sha256sum prints; then, if wanted, explain, concurrent=N and requests_per_s=N.
+# clients: {keys: FILE, concurrent: 64, requests_per_s: 50}
+
 limits:
   body_mib: 64                  # the largest request
   connections: 20000            # of clients, at once

@@ -36,6 +36,12 @@ std::string_view name_between(std::string_view path, std::string_view prefix, st
   return path.substr(prefix.size(), path.size() - prefix.size() - suffix.size());
 }
 
+/// The host of HOST[:PORT], IPv6 addresses without their brackets.
+std::string_view host_of(std::string_view authority) {
+  if (authority.starts_with('[')) return authority.substr(1, authority.find(']') - 1);
+  return authority.substr(0, authority.find(':'));
+}
+
 bool is_action(std::string_view path) { return path.starts_with(kEndpoints) || path.starts_with(kAffinity); }
 
 }  // namespace
@@ -47,7 +53,27 @@ http::Task<void> Admin::handle(http::Exchange& exchange) {
   static_cast<void>(co_await exchange.respond(answered.status, headers, answered.body));
 }
 
+/// A page of some other site must not steer the fleet through the browser of somebody who may: neither by a
+/// name that it lets point here (DNS rebinding; the Host tells) nor by a request across sites (the Origin
+/// does).
+bool Admin::comes_from_here(const http::Headers& headers) {
+  const auto names_this_machine = [](std::string_view authority) {
+    return fleet::is_loopback(host_of(authority));
+  };
+  if (!names_this_machine(headers.find("host").value_or(""))) return false;
+  const auto origin = headers.find("origin");
+  if (!origin) return true;
+  const auto scheme = origin->find("://");
+  return scheme != std::string_view::npos && names_this_machine(origin->substr(scheme + 3));
+}
+
 Admin::Answer Admin::answer(const http::RequestHead& request) {
+  if (!comes_from_here(request.headers)) {
+    return Answer::problem(
+        403, "Not from here",
+        "the admin API answers requests whose Host, and Origin if there is one, are loopback names; "
+        "through a tunnel use http://localhost:PORT");
+  }
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   const bool reads = request.method == "GET" || request.method == "HEAD";
   if (is_action(path) ? request.method != "POST" : !reads) {

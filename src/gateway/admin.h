@@ -18,6 +18,7 @@ class Admin {
  private:
   struct Answer;
   [[nodiscard]] Answer answer(const http::RequestHead& request);
+  [[nodiscard]] static bool comes_from_here(const http::Headers& headers);
   [[nodiscard]] Answer read(std::string_view path);
   [[nodiscard]] Answer act(std::string_view path);
   [[nodiscard]] Answer drain(std::string_view endpoint, bool drained);

@@ -113,7 +113,9 @@ http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const 
     options.deadline = std::min(options.deadline, *call.deadline);
     time_left = *call.deadline - now;
   }
-  const auto head = upstream_head(ask, call.exchange.request().headers, where.upstream, call.id, time_left);
+  const auto credentials = shared_.has_clients() ? ClientCredentials::keep : ClientCredentials::pass_on;
+  const auto head =
+      upstream_head(ask, call.exchange.request().headers, where.upstream, credentials, call.id, time_left);
   const auto body = upstream_body(ask, where.decision.output, where.upstream);
   http::Call upstream_call(client_);
   const CancelWhenGone cancel(call.exchange, upstream_call);

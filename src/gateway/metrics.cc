@@ -51,6 +51,9 @@ Metrics::Metrics()
       overflows_(
           family<prometheus::Counter>(registry_, "truekeel_overflows_total",
                                       "Calls served by a larger class, their own pool having nobody ready.")),
+      denials_(
+          family<prometheus::Counter>(registry_, "truekeel_denials_total",
+                                      "Calls not taken, for want of a key or beyond a client's limits.")),
       probes_(family<prometheus::Counter>(registry_, "truekeel_probes_total", "Readiness probes by result.")),
       endpoint_ready_(
           family<prometheus::Gauge>(registry_, "truekeel_endpoint_ready", "1 when it may get calls.")),
@@ -89,6 +92,10 @@ void Metrics::on_call(const CallRecord& call) {
 
 void Metrics::on_retry(const std::string& endpoint, std::string_view outcome) {
   retries_.Add({{"endpoint", endpoint}, {"outcome", std::string(outcome)}}).Increment();
+}
+
+void Metrics::on_denial(std::string_view reason) {
+  denials_.Add({{"reason", std::string(reason)}}).Increment();
 }
 
 void Metrics::on_overflow(const std::string& pool) { overflows_.Add({{"pool", pool}}).Increment(); }

@@ -35,6 +35,7 @@ class Metrics {
   void on_call(const CallRecord& call);
   void on_retry(const std::string& endpoint, std::string_view outcome);
   void on_overflow(const std::string& pool);
+  void on_denial(std::string_view reason);
   void on_probe(const std::string& endpoint, std::string_view result);
 
   /// The exposition text, with the fleet's state as of now.
@@ -49,6 +50,7 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& requests_;
   prometheus::Family<prometheus::Counter>& retries_;
   prometheus::Family<prometheus::Counter>& overflows_;
+  prometheus::Family<prometheus::Counter>& denials_;
   prometheus::Family<prometheus::Counter>& probes_;
   prometheus::Family<prometheus::Gauge>& endpoint_ready_;
   prometheus::Family<prometheus::Gauge>& endpoint_in_flight_;

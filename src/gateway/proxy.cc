@@ -37,6 +37,46 @@ std::optional<Duration> timeout_of(const http::Headers& headers) {
   return std::chrono::milliseconds(std::min(value_ms, kLongestMs));
 }
 
+/// The key that a client presents, as either API's clients send it; empty: none.
+std::string_view presented_key(const http::Headers& headers) {
+  if (const auto key = headers.find("x-api-key")) return *key;
+  constexpr std::string_view kBearer = "bearer ";
+  const auto value = headers.find("authorization").value_or("");
+  if (!http::equal_ignoring_case(value.substr(0, kBearer.size()), kBearer)) return {};
+  return value.substr(kBearer.size());
+}
+
+protocol::ApiError as_error(const fleet::Denial& denial) {
+  switch (denial.reason) {
+    case fleet::Denial::Reason::no_key:
+      return {401, "an API key is needed: send it as Authorization: Bearer KEY or as x-api-key", "",
+              "missing_api_key"};
+    case fleet::Denial::Reason::unknown_key:
+      return {401, "this API key is not known here", "", "invalid_api_key"};
+    case fleet::Denial::Reason::too_many:
+      return {429, "too many requests of this API key are under way; wait for one to end", "",
+              "rate_limit_exceeded"};
+    case fleet::Denial::Reason::too_fast:
+      return {429, "this API key sends requests too fast", "", "rate_limit_exceeded"};
+  }
+  return {401, "", "", ""};
+}
+
+/// A client's call while it is under way, so that it is counted out however it ends.
+class Admitted {
+ public:
+  Admitted(Shared& shared, fleet::ClientGate::ClientId client) : shared_(shared), client_(client) {}
+  ~Admitted() {
+    shared_.clients([this](fleet::ClientGate& gate) { gate.release(client_); });
+  }
+  Admitted(const Admitted&) = delete;
+  Admitted& operator=(const Admitted&) = delete;
+
+ private:
+  Shared& shared_;
+  const fleet::ClientGate::ClientId client_;
+};
+
 std::string model_json(const fleet::ModelConfig& model) {
   return fmt::format(R"({{"id":{},"object":"model","created":0,"owned_by":"truekeel"}})",
                      protocol::quoted(model.name));
@@ -78,17 +118,45 @@ Proxy::Proxy(http::Net& net, Shared& shared, const Vocabularies& vocabularies, s
 
 http::Task<void> Proxy::handle(http::Exchange& exchange) {
   const auto& request = exchange.request();
-  ClientCall call{
-      .exchange = exchange,
-      .route =
-          find_route(request.method, request.target, request.headers.find("anthropic-version").has_value()),
-      .id = fmt::format("req_{:016x}{:08x}", ids_.next(), ids_.next() >> 32),
-      .arrived = net_.now(),
-      .deadline = {},
-      .explain = request.headers.find("x-truekeel-explain") == "1" && is_local_peer(exchange.peer()),
-      .record = {}};
+  ClientCall call{.exchange = exchange,
+                  .route = find_route(request.method, request.target,
+                                      request.headers.find("anthropic-version").has_value()),
+                  .id = fmt::format("req_{:016x}{:08x}", ids_.next(), ids_.next() >> 32),
+                  .arrived = net_.now(),
+                  .deadline = {},
+                  .explain = false,
+                  .record = {}};
   if (const auto timeout = timeout_of(request.headers)) call.deadline = call.arrived + *timeout;
   call.record.operation = operation_name(call.route.operation);
+  const bool wants_explanation = request.headers.find("x-truekeel-explain") == "1";
+  if (!shared_.has_clients()) {
+    call.explain = wants_explanation && is_local_peer(exchange.peer());
+    co_await dispatch(call);
+  } else {
+    const auto admitted = shared_.clients(
+        [&](fleet::ClientGate& gate) { return gate.admit(presented_key(request.headers), call.arrived); });
+    if (admitted) {
+      const Admitted under_way(shared_, *admitted);
+      call.explain = wants_explanation &&
+                     shared_.clients([&](fleet::ClientGate& gate) { return gate.may_explain(*admitted); });
+      co_await dispatch(call);
+    } else {
+      co_await deny(call, admitted.error());
+    }
+  }
+  finish_record(call);
+}
+
+http::Task<void> Proxy::deny(ClientCall& call, const fleet::Denial& denial) {
+  shared_.metrics().on_denial(fleet::to_string(denial.reason));
+  call.record.end = "refused";
+  auto refusal = error_answer(call, as_error(denial));
+  if (denial.retry_after_s > 0) refusal.headers.set("retry-after", std::to_string(denial.retry_after_s));
+  if (refusal.status == 401) refusal.headers.set("www-authenticate", "Bearer");
+  co_await respond(call, std::move(refusal));
+}
+
+http::Task<void> Proxy::dispatch(ClientCall& call) {
   if (call.route.match == Route::Match::found) {
     co_await answer(call);
   } else if (call.route.match == Route::Match::wrong_method) {
@@ -103,7 +171,6 @@ http::Task<void> Proxy::handle(http::Exchange& exchange) {
                "/v1/messages/count_tokens",
                "", "not_found"});
   }
-  finish_record(call);
 }
 
 http::Task<void> Proxy::respond(ClientCall& call, WholeAnswer answer) {

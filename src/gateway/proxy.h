@@ -29,6 +29,8 @@ class Proxy {
   http::Task<void> respond(ClientCall& call, WholeAnswer answer);
   http::Task<void> refuse(ClientCall& call, const protocol::ApiError& error);
   http::Task<void> answer(ClientCall& call);
+  http::Task<void> dispatch(ClientCall& call);
+  http::Task<void> deny(ClientCall& call, const fleet::Denial& denial);
   http::Task<void> list_models(ClientCall& call);
   http::Task<void> count_tokens(ClientCall& call, const Ask& ask, const fleet::ModelConfig& model);
   http::Task<fleet::ContextPlan> plan(const Ask& ask, const fleet::ModelConfig& model);

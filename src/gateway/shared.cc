@@ -5,12 +5,26 @@
 
 #include <cstdlib>
 
+#include "base/read_file.h"
+
 namespace truekeel::gateway {
 namespace {
 
 std::string authority_of(const fleet::Url& url) {
   const bool v6 = url.host.find(':') != std::string::npos;
   return fmt::format("{}{}{}:{}", v6 ? "[" : "", url.host, v6 ? "]" : "", url.port);
+}
+
+Result<fleet::ClientGate> load_clients(const fleet::ClientsConfig& config, Instant now) {
+  const auto text = read_file(config.keys_file, fleet::kMaxConfigBytes);
+  if (!text) return std::unexpected(text.error());
+  auto clients = fleet::parse_client_keys(*text, config.limits);
+  if (clients) return fleet::ClientGate(std::move(*clients), now);
+  std::string problems;
+  for (const auto& problem : clients.error()) {
+    problems += (problems.empty() ? "" : "\n") + fleet::format_problem(config.keys_file, problem);
+  }
+  return fail(ErrorCode::invalid_argument, std::move(problems));
 }
 
 }  // namespace
@@ -48,6 +62,11 @@ Result<std::unique_ptr<Shared>> Shared::make(std::shared_ptr<const fleet::Config
                               endpoint.name, endpoint.api_key_env));
     }
     shared->upstreams_.push_back(std::make_unique<Upstream>(endpoint, key));
+  }
+  if (!shared->config_->clients.keys_file.empty()) {
+    auto clients = load_clients(shared->config_->clients, now);
+    if (!clients) return std::unexpected(clients.error());
+    shared->clients_.emplace(std::move(*clients));
   }
   return shared;
 }

@@ -5,11 +5,13 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "fleet/affinity.h"
+#include "fleet/client_keys.h"
 #include "fleet/fleet.h"
 #include "gateway/metrics.h"
 #include "http/net.h"
@@ -56,7 +58,8 @@ class Upstream {
 
 class Shared {
  public:
-  /// Reads upstream keys from the environment. Error::invalid_argument when a variable is not set.
+  /// Reads upstream keys from the environment, and clients' keys from their file. Error::invalid_argument
+  /// when a variable is not set or the file is wrong.
   [[nodiscard]] static Result<std::unique_ptr<Shared>> make(std::shared_ptr<const fleet::Config> config,
                                                             std::string_view affinity_secret, Instant now);
 
@@ -65,6 +68,16 @@ class Shared {
   decltype(auto) fleet(Use&& use) {
     const std::lock_guard lock(mutex_);
     return std::forward<Use>(use)(fleet_);
+  }
+
+  /// Whether clients need keys.
+  [[nodiscard]] bool has_clients() const { return clients_.has_value(); }
+
+  /// Runs `use` on the gate of clients, alone. Requires: has_clients().
+  template <class Use>
+  decltype(auto) clients(Use&& use) {
+    const std::lock_guard lock(clients_mutex_);
+    return std::forward<Use>(use)(*clients_);
   }
 
   [[nodiscard]] const fleet::Config& config() const { return *config_; }
@@ -87,6 +100,8 @@ class Shared {
   std::vector<std::unique_ptr<Upstream>> upstreams_;  // by EndpointId
   std::mutex mutex_;
   fleet::Fleet fleet_;  // guarded by mutex_
+  std::mutex clients_mutex_;
+  std::optional<fleet::ClientGate> clients_;  // what is in it is guarded by clients_mutex_
 };
 
 }  // namespace truekeel::gateway

@@ -21,8 +21,10 @@ bool stays_here(std::string_view name) {
 }
 
 /// What the endpoint gets as credentials: its own key, else the client's, whichever API it speaks.
-std::string authorization(const http::Headers& client_headers, const Upstream& upstream) {
+std::string authorization(const http::Headers& client_headers, const Upstream& upstream,
+                          ClientCredentials credentials) {
   if (!upstream.key().empty()) return "Bearer " + upstream.key();
+  if (credentials == ClientCredentials::keep) return {};
   if (const auto given = client_headers.find("authorization")) return std::string(*given);
   if (const auto given = client_headers.find("x-api-key")) return "Bearer " + std::string(*given);
   return {};
@@ -37,7 +39,8 @@ std::ptrdiff_t limits_stated(const Ask& ask) {
 }  // namespace
 
 http::RequestHead upstream_head(const Ask& ask, const http::Headers& client_headers, const Upstream& upstream,
-                                std::string_view request_id, std::optional<Duration> time_left) {
+                                ClientCredentials credentials, std::string_view request_id,
+                                std::optional<Duration> time_left) {
   http::RequestHead head;
   head.method = "POST";
   head.target = upstream.config().url.prefix;
@@ -46,8 +49,8 @@ http::RequestHead upstream_head(const Ask& ask, const http::Headers& client_head
   head.headers.add("host", upstream.authority());
   head.headers.add("content-type", "application/json");
   head.headers.add("x-request-id", request_id);
-  if (const auto credentials = authorization(client_headers, upstream); !credentials.empty()) {
-    head.headers.add("authorization", credentials);
+  if (const auto value = authorization(client_headers, upstream, credentials); !value.empty()) {
+    head.headers.add("authorization", value);
   }
   if (time_left) {
     const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(*time_left).count();

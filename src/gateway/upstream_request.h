@@ -13,11 +13,15 @@
 
 namespace truekeel::gateway {
 
+/// Whether what a client sends as credentials is meant for the endpoint, or is a key of our own.
+enum class ClientCredentials { pass_on, keep };
+
 /// Path, and the client's end-to-end headers but those that are the gateway's own affair: its credentials
-/// when the endpoint has a key of its own, encodings (answers must be readable), x-truekeel-*.
+/// when the endpoint has a key of its own or they are kept, encodings (answers must be readable),
+/// x-truekeel-*.
 [[nodiscard]] http::RequestHead upstream_head(const Ask& ask, const http::Headers& client_headers,
-                                              const Upstream& upstream, std::string_view request_id,
-                                              std::optional<Duration> time_left);
+                                              const Upstream& upstream, ClientCredentials credentials,
+                                              std::string_view request_id, std::optional<Duration> time_left);
 
 /// The member in which this endpoint takes the limit of output for such a call.
 [[nodiscard]] std::string_view limit_field(const Ask& ask, const Upstream& upstream);

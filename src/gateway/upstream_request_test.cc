@@ -75,7 +75,8 @@ TEST_F(UpstreamRequest, CredentialsAndHopsStayOnTheirHop) {
                                 {"Accept-Encoding", "gzip"},
                                 {"x-stainless-os", "l"},
                                 {"x-api-key", "k"}};
-  const auto with_key = upstream_head(ask, client, Upstream(config_, "server-key"), "req_1", std::nullopt);
+  const auto with_key = upstream_head(ask, client, Upstream(config_, "server-key"),
+                                      ClientCredentials::pass_on, "req_1", std::nullopt);
   EXPECT_EQ(with_key.headers.find("authorization"), "Bearer server-key");
   EXPECT_EQ(with_key.headers.find("host"), "10.0.0.1:80");
   EXPECT_EQ(with_key.headers.find("x-request-id"), "req_1");
@@ -84,10 +85,14 @@ TEST_F(UpstreamRequest, CredentialsAndHopsStayOnTheirHop) {
     EXPECT_FALSE(with_key.headers.find(gone)) << gone;
   }
   EXPECT_TRUE(with_key.headers.find("x-stainless-os"));
-  const auto open =
-      upstream_head(ask, client, Upstream(config_, ""), "req_1", std::chrono::milliseconds(1500));
+  const auto open = upstream_head(ask, client, Upstream(config_, ""), ClientCredentials::pass_on, "req_1",
+                                  std::chrono::milliseconds(1500));
   EXPECT_EQ(open.headers.find("authorization"), "Bearer client");
   EXPECT_EQ(open.headers.find("x-truekeel-timeout-ms"), "1500");
+  const auto kept =
+      upstream_head(ask, client, Upstream(config_, ""), ClientCredentials::keep, "req_1", std::nullopt);
+  EXPECT_FALSE(kept.headers.find("authorization"));
+  EXPECT_FALSE(kept.headers.find("x-api-key"));
 }
 
 }  // namespace

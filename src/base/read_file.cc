@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/config_file.h"
+#include "base/read_file.h"
 
 #include <fmt/format.h>
 
@@ -8,9 +8,7 @@
 #include <cstring>
 #include <memory>
 
-#include "fleet/config.h"
-
-namespace truekeel::cli {
+namespace truekeel {
 namespace {
 
 std::unexpected<Error> unreadable(const std::string& path) {
@@ -19,13 +17,13 @@ std::unexpected<Error> unreadable(const std::string& path) {
 
 }  // namespace
 
-Result<std::string> read_config_file(const std::string& path) {
+Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
   if (!file) return unreadable(path);
-  std::string text(fleet::kMaxConfigBytes + 1, '\0');
+  std::string text(bytes_max + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
   if (std::ferror(file.get()) != 0) return unreadable(path);
   return text;
 }
 
-}  // namespace truekeel::cli
+}  // namespace truekeel
