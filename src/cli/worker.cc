@@ -26,6 +26,7 @@ struct Options {
   std::uint32_t queue = 64;
   std::string alias;
   bool exact = false;
+  worker::SelectionOptions selection;
   std::uint32_t drain_s = 30;
   LogFormat log_format = LogFormat::text;
 };
@@ -57,6 +58,7 @@ worker::ServiceOptions service_options(const Options& options, worker::Exactness
   made.queue = options.queue;
   made.width_max = options.exact ? exactness.width_max() : options.engine.slots;
   made.exactness = std::move(exactness);
+  made.selection = options.selection;
   return made;
 }
 
@@ -142,6 +144,21 @@ void add_engine_options(CLI::App& command, engine::LlamaOptions& engine) {
                      "window that YaRN stretches; default: the trained one");
 }
 
+void add_selection_options(CLI::App& command, worker::SelectionOptions& selection) {
+  static const std::map<std::string, select::DType> kTypes = {{"fp32", select::DType::f32},
+                                                              {"bf16", select::DType::bf16}};
+  command
+      .add_option("--vocab-shards", selection.shards,
+                  "parts of the vocabulary that select together, a thread each; the tokens stay the same")
+      ->check(CLI::Range(1u, 64u))
+      ->capture_default_str();
+  command
+      .add_option("--shard-dtype", selection.dtype,
+                  "what shards hold their logits in: fp32, or bf16, which changes some tokens")
+      ->transform(CLI::CheckedTransformer(kTypes).description("{fp32,bf16}"))
+      ->type_name("TYPE");
+}
+
 }  // namespace
 
 void add_worker(CLI::App& app, Run& run) {
@@ -152,6 +169,7 @@ void add_worker(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand("worker", "Serve a model: inference with exact token selection");
   command->footer(kExamples);
   add_engine_options(*command, options->engine);
+  add_selection_options(*command, options->selection);
   command->add_option("--host", options->host, "address to listen on")->capture_default_str();
   command->add_option("--port", options->port, "port to listen on; 0: any free one")->capture_default_str();
   command->add_option("--alias", options->alias, "name of the model in the API; default: the file's name");

@@ -125,6 +125,19 @@ void append_records(std::string& out, const std::vector<TokenRecord>& records,
   append_list(out, records, [&](const TokenRecord& record) { append_record(out, record, vocabulary); });
 }
 
+void append_audit(std::string& out, const TokenRecord& record, Audit audit) {
+  TK_ASSERT(audit != Audit::none);
+  const auto& choice = record.choice;
+  append(out, "[{},{},{},{},{},{},{},{}", record.position, choice.id, choice.rank, choice.key_margin,
+         choice.kept_count, choice.kept_weight, choice.begin, choice.end);
+  if (audit == Audit::full) {
+    const auto& full = record.full;
+    append(out, ",{:.10g},{:.10g},{},{:.10g}", full.logprob, full.normaliser, full.top_id, full.top_margin);
+    for (const double mass : full.tail_mass) append(out, ",{:.7g}", mass);
+  }
+  out += ']';
+}
+
 void ChoiceAnswer::add(Delivery&& delivery, bool keep_record) {
   if (!delivery.ending && keep_record) {
     records.push_back(std::move(delivery.record));
@@ -163,6 +176,11 @@ std::string write_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>
     } else {
       append_legacy_logprobs(out, choice.records, choice.text_offsets, vocabulary);
     }
+    if (head.audit != Audit::none) {
+      out += ",\"audit\":";
+      append_list(out, choice.records,
+                  [&](const TokenRecord& record) { append_audit(out, record, head.audit); });
+    }
     append(out, ",\"finish_reason\":\"{}\"}}", finish_name(choice.ending.finish));
   });
   out += ',';
@@ -184,8 +202,7 @@ void StreamWriter::append_opening(std::string& out, std::uint32_t choice) const 
 }
 
 void StreamWriter::append(std::string& out, const Delivery& delivery) {
-  const bool shows_tokens = head_.logprobs || head_.token_ids;
-  const auto* record = shows_tokens && !delivery.ending ? &delivery.record : nullptr;
+  const auto* record = head_.shows_tokens() && !delivery.ending ? &delivery.record : nullptr;
   if (!delivery.text.empty() || record != nullptr) {
     append_event(out, delivery.choice, delivery.text, record, "");
   }
@@ -213,6 +230,11 @@ void StreamWriter::append_event(std::string& out, std::uint32_t choice, std::str
     out += "]}";
   } else {
     append_legacy_logprobs(out, {*record}, {characters_[choice]}, vocabulary_);
+  }
+  if (record != nullptr && head_.audit != Audit::none) {
+    out += ",\"audit\":[";
+    append_audit(out, *record, head_.audit);
+    out += ']';
   }
   if (finish.empty()) {
     out += ",\"finish_reason\":null}]";

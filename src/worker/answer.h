@@ -23,6 +23,10 @@ struct AnswerHead {
   std::uint64_t seed = 0;
   bool logprobs = false;
   bool token_ids = false;  ///< beside each text
+  Audit audit = Audit::none;
+
+  /// Whether the answer shows every token, with or without text.
+  [[nodiscard]] bool shows_tokens() const { return logprobs || token_ids || audit != Audit::none; }
 };
 
 struct Usage {
@@ -39,6 +43,10 @@ void append_record(std::string& out, const TokenRecord& record, const engine::Vo
 /// Appends [record, ...].
 void append_records(std::string& out, const std::vector<TokenRecord>& records,
                     const engine::Vocabulary& vocabulary);
+
+/// Appends [position, id, rank, ...]: the columns of docs/worker-api.md, those of the basic record or all.
+/// Requires: audit is not none, and the record was made for it.
+void append_audit(std::string& out, const TokenRecord& record, Audit audit);
 
 /// One choice of an unstreamed answer, as it grows.
 struct ChoiceAnswer {

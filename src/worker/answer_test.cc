@@ -120,6 +120,54 @@ TEST(Answer, AStreamHasARecordForEveryTokenEvenWithoutText) {
   EXPECT_EQ(all[4]["usage"]["total_tokens"], 5);
 }
 
+Delivery audited_token() {
+  auto delivery = token(0xc3, "");
+  delivery.record.position = 4;
+  delivery.record.choice = {.id = 0xc3,
+                            .rank = 1,
+                            .key_margin = 7,
+                            .kept_count = 40,
+                            .kept_weight = (1ull << 62) + 1,
+                            .begin = 5,
+                            .end = 1ull << 62};
+  delivery.record.full = {.logprob = -0.5,
+                          .normaliser = 20.25,
+                          .top_id = 104,
+                          .top_margin = 0.125,
+                          .tail_mass = {0.5, 0.25, 1e-9}};
+  return delivery;
+}
+
+TEST(Answer, AuditRecordsHaveTheirColumnsWholeAndStreamed) {
+  const auto basic = json::parse("[[4,195,1,7,40,4611686018427387905,5,4611686018427387904]]");
+  const auto full = json::parse(
+      "[[4,195,1,7,40,4611686018427387905,5,4611686018427387904,"
+      "-0.5,20.25,104,0.125,0.5,0.25,1e-9]]");
+  for (const bool chat : {true, false}) {
+    for (const auto audit : {Audit::none, Audit::basic, Audit::full}) {
+      auto head = some_head(chat);
+      head.logprobs = false;
+      head.audit = audit;
+      const auto expected = audit == Audit::none ? json() : audit == Audit::basic ? basic : full;
+      ChoiceAnswer choice;
+      choice.add(audited_token(), head.shows_tokens());
+      choice.add(ending(Finish::length, 1), true);
+      const auto whole = json::parse(write_answer(head, {choice}, {3, 1}, vocabulary()))["choices"][0];
+      EXPECT_EQ(whole.value("audit", json()), expected);
+      EXPECT_EQ(whole["logprobs"], nullptr);
+
+      StreamWriter writer(head, vocabulary());
+      std::string out;
+      writer.append(out, audited_token());
+      if (audit == Audit::none) {
+        EXPECT_EQ(out, "");
+      } else {
+        EXPECT_EQ(events(out)[0]["choices"][0]["audit"], expected);
+      }
+    }
+  }
+}
+
 TEST(Answer, WithoutLogprobsAStreamSaysOnlyWhatHasText) {
   auto head = some_head(true);
   head.logprobs = false;

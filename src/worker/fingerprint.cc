@@ -30,11 +30,11 @@ Json numerics(const engine::Numerics& of) {
           {"prefix_reuse", false}};
 }
 
-Json selection() {
+Json selection_part(const SelectionOptions& selection) {
   return {{"sampler", fmt::format("truekeel select {}", kSelectionVersion)},
           {"order", select::Chain().to_string()},
-          {"shards", 1},
-          {"dtype", "f32"},
+          {"shards", selection.shards},
+          {"dtype", dtype_name(selection.dtype)},
           {"draw", "philox4x32-10 by seed, position in the answer, choice"}};
 }
 
@@ -53,9 +53,10 @@ std::string seal(Json& part) {
 
 }  // namespace
 
-Fingerprint make_fingerprint(const engine::EngineInfo& info, const Runtime& runtime) {
+Fingerprint make_fingerprint(const engine::EngineInfo& info, const SelectionOptions& selection,
+                             const Runtime& runtime) {
   Json parts = {{"numerics", numerics(info.numerics)},
-                {"selection", selection()},
+                {"selection", selection_part(selection)},
                 {"runtime", runtime_part(info, runtime)}};
   const auto name = "tk-" + seal(parts["numerics"]).substr(0, 8) + seal(parts["selection"]).substr(0, 4) +
                     seal(parts["runtime"]).substr(0, 4);

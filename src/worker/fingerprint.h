@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/engine.h"
+#include "worker/selector.h"
 
 namespace truekeel::worker {
 
@@ -25,6 +26,7 @@ struct Fingerprint {
   std::string json;  ///< the three parts, each with its fields and its hash
 };
 
-[[nodiscard]] Fingerprint make_fingerprint(const engine::EngineInfo& info, const Runtime& runtime);
+[[nodiscard]] Fingerprint make_fingerprint(const engine::EngineInfo& info, const SelectionOptions& selection,
+                                           const Runtime& runtime);
 
 }  // namespace truekeel::worker

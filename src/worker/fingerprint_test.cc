@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace truekeel::worker {
 namespace {
@@ -18,7 +19,7 @@ engine::EngineInfo some_info() {
 }
 
 std::string numerics_hash(const engine::EngineInfo& info) {
-  return nlohmann::json::parse(make_fingerprint(info, {}).json)["numerics"]["hash"];
+  return nlohmann::json::parse(make_fingerprint(info, {}, {}).json)["numerics"]["hash"];
 }
 
 TEST(Fingerprint, EveryPartOfTheNumericsCounts) {
@@ -44,14 +45,28 @@ TEST(Fingerprint, EveryPartOfTheNumericsCounts) {
 
 TEST(Fingerprint, TheNameTellsThePartsApart) {
   auto info = some_info();
-  const auto name = make_fingerprint(info, {.replay = "exact"}).name;
+  const auto name = make_fingerprint(info, {}, {.replay = "exact"}).name;
   EXPECT_EQ(name.size(), 19u);
   info.threads = 2;
-  const auto other = make_fingerprint(info, {.replay = "exact"}).name;
+  const auto other = make_fingerprint(info, {}, {.replay = "exact"}).name;
   EXPECT_EQ(other.substr(0, 15), name.substr(0, 15));  // numerics and selection
   EXPECT_NE(other.substr(15), name.substr(15));
   info.numerics.ubatch = 64;
-  EXPECT_NE(make_fingerprint(info, {.replay = "exact"}).name.substr(0, 11), name.substr(0, 11));
+  EXPECT_NE(make_fingerprint(info, {}, {.replay = "exact"}).name.substr(0, 11), name.substr(0, 11));
+}
+
+TEST(Fingerprint, TheSelectionTellsShardsAndDtype) {
+  std::set<std::string> names;
+  for (const std::uint32_t shards : {1, 2}) {
+    for (const auto dtype : {select::DType::f32, select::DType::bf16}) {
+      const auto made = make_fingerprint(some_info(), {.shards = shards, .dtype = dtype}, {});
+      const auto selection = nlohmann::json::parse(made.json)["selection"];
+      EXPECT_EQ(selection["shards"], shards);
+      EXPECT_EQ(selection["dtype"], dtype == select::DType::f32 ? "fp32" : "bf16");
+      names.insert(made.name.substr(11, 4));
+    }
+  }
+  EXPECT_EQ(names.size(), 4u);
 }
 
 }  // namespace

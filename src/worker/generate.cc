@@ -31,7 +31,8 @@ AnswerHead make_head(const Shared& shared, const GenerateRequest& request, bool 
           .fingerprint = shared.fingerprint.name,
           .seed = seed,
           .logprobs = request.logprobs,
-          .token_ids = request.token_ids};
+          .token_ids = request.token_ids,
+          .audit = request.audit};
 }
 
 /// Puts one job for each choice into the queue; false when it is full.
@@ -46,7 +47,8 @@ bool submit(Shared& shared, const GenerateRequest& request, const std::vector<To
     job->sampling.stream = choice;
     job->stop = request.stop;
     job->ignore_end = request.ignore_end;
-    job->wants_records = request.logprobs;
+    job->logprobs = request.logprobs;
+    job->audit = request.audit;
     job->top = request.top;
     job->sink = mailbox.sink(choice);
     if (!shared.inference.submit(std::move(job))) return false;
@@ -89,7 +91,7 @@ http::Task<void> answer_whole(Call& call, const AnswerHead& head, std::uint32_t 
     if (deliveries.empty()) co_return;  // the client has left
     for (auto& delivery : deliveries) {
       reading.note(call, delivery);
-      answers[delivery.choice].add(std::move(delivery), head.logprobs || head.token_ids);
+      answers[delivery.choice].add(std::move(delivery), head.shows_tokens());
     }
   }
   if (reading.failure) {

@@ -13,8 +13,9 @@ constexpr auto kPause = std::chrono::milliseconds(5);
 
 }  // namespace
 
-InferenceThread::InferenceThread(engine::Engine& engine, std::uint32_t width_max, std::size_t queue)
-    : scheduler_(engine, width_max), queue_(queue), thread_([this] { run(); }) {}
+InferenceThread::InferenceThread(engine::Engine& engine, std::uint32_t width_max, std::size_t queue,
+                                 SelectionOptions selection)
+    : scheduler_(engine, width_max, selection), queue_(queue), thread_([this] { run(); }) {}
 
 InferenceThread::~InferenceThread() {
   stop();

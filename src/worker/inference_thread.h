@@ -30,7 +30,8 @@ struct Counters {
 class InferenceThread {
  public:
   /// `engine` is borrowed for life, and nobody else may use it but info() and vocabulary().
-  InferenceThread(engine::Engine& engine, std::uint32_t width_max, std::size_t queue);
+  InferenceThread(engine::Engine& engine, std::uint32_t width_max, std::size_t queue,
+                  SelectionOptions selection = {});
   /// Fails what is left, and waits for the thread.
   ~InferenceThread();
   InferenceThread(const InferenceThread&) = delete;

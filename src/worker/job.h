@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "engine/vocabulary.h"
 #include "select/params.h"
+#include "select/record.h"
 
 namespace truekeel::worker {
 
@@ -36,12 +37,20 @@ struct TopToken {
   bool operator==(const TopToken&) const = default;
 };
 
-/// One token of an answer in the raw distribution: before bias, penalties, temperature and filters.
+/// Which audit records an answer carries.
+enum class Audit : std::uint8_t { none, basic, full };
+
+/// One token of an answer.
 struct TokenRecord {
   Token id = 0;
+  std::uint32_t position = 0;  ///< in the answer, from 0
+  // In the raw distribution, before bias, penalties, temperature and filters; where logprobs are wanted:
   double logprob = 0;
   std::uint32_t rank = 0;          ///< tokens before it, ties by id
   std::vector<TopToken> top = {};  ///< the most probable tokens, best first; as many as were asked for
+  // How the token was chosen:
+  select::Choice choice = {};
+  select::FullRecord full = {};  ///< where the full audit is wanted
 
   bool operator==(const TokenRecord&) const = default;
 };
@@ -80,9 +89,10 @@ struct Job {
   std::uint32_t max_tokens = 1;  ///< at least 1; prompt and these fit the window
   Sampling sampling;
   std::vector<std::string> stop;
-  bool ignore_end = false;     ///< goes on after an end token
-  bool wants_records = false;  ///< else records hold the id alone
-  std::uint32_t top = 0;       ///< tokens in TokenRecord::top
+  bool ignore_end = false;  ///< goes on after an end token
+  bool logprobs = false;    ///< whether records say where the token stands in the raw distribution
+  std::uint32_t top = 0;    ///< tokens in TokenRecord::top
+  Audit audit = Audit::none;
   /// Not empty: nothing is sampled, these tokens are scored; max_tokens is their number.
   std::vector<Token> forced;
   std::shared_ptr<Sink> sink;

@@ -240,6 +240,14 @@ Sampling read_sampling(FieldReader& reader, std::uint32_t vocabulary) {
   return sampling;
 }
 
+Audit read_audit(FieldReader& reader) {
+  const auto* field = reader.find("audit");
+  if (field == nullptr) return Audit::none;
+  if (*field == "basic") return Audit::basic;
+  if (*field != "full") reader.refuse("audit", "'audit' must be \"basic\" or \"full\".");
+  return Audit::full;
+}
+
 /// What chat and completions share.
 void read_common(FieldReader& reader, const RequestLimits& limits, GenerateRequest& request) {
   refuse_unsupported(reader);
@@ -248,6 +256,7 @@ void read_common(FieldReader& reader, const RequestLimits& limits, GenerateReque
   request.stop = read_stop(reader);
   request.ignore_end = reader.flag("ignore_eos", false);
   request.token_ids = reader.flag("return_token_ids", false);
+  request.audit = read_audit(reader);
   request.choices = static_cast<std::uint32_t>(reader.integer("n", 1, limits.choices_max).value_or(1));
   for (const auto* name : {"max_completion_tokens", "max_tokens"}) {
     const auto value = reader.integer(name, 1, INT32_MAX);

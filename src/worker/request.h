@@ -40,6 +40,7 @@ struct GenerateRequest {
   bool logprobs = false;
   bool token_ids = false;  ///< beside the text
   std::uint32_t top = 0;
+  Audit audit = Audit::none;
   bool stream = false;
   bool include_usage = false;  ///< at the end of a stream
 };

@@ -57,6 +57,15 @@ TEST(Request, EveryFieldIsRead) {
               request.ignore_end && request.token_ids);
 }
 
+TEST(Request, AuditRecordsAreNoneBasicOrFull) {
+  EXPECT_EQ(chat("").audit, Audit::none);
+  EXPECT_EQ(chat(R"("audit":"basic")").audit, Audit::basic);
+  EXPECT_EQ(chat(R"("audit":"full")").audit, Audit::full);
+  for (const auto* wrong : {"true", R"("all")", "[]", "1"}) {
+    EXPECT_EQ(refused(chat_body(R"("audit":)" + std::string(wrong))).param, "audit");
+  }
+}
+
 TEST(Request, NullAndUnknownFieldsChangeNothing) {
   EXPECT_EQ(chat(R"("seed":null,"stop":null,"tools":null,"foo":{"a":1},"user":"u","store":false)").sampling,
             Sampling());

@@ -2,6 +2,7 @@
 #include "worker/scheduler.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/assert.h"
@@ -10,10 +11,10 @@ namespace truekeel::worker {
 
 using engine::Slot;
 
-Scheduler::Scheduler(engine::Engine& engine, std::uint32_t width_max)
+Scheduler::Scheduler(engine::Engine& engine, std::uint32_t width_max, SelectionOptions selection)
     : engine_(engine),
       width_max_(width_max),
-      workspace_(static_cast<std::uint32_t>(engine.vocabulary().size())),
+      selector_(static_cast<std::uint32_t>(engine.vocabulary().size()), selection),
       sequences_(engine.info().slots) {
   TK_ASSERT(width_max > 0);
 }
@@ -53,8 +54,10 @@ void Scheduler::prefill_one(Step& step) {
   }
   step.prefilled += static_cast<std::uint32_t>(piece->tokens.size());
   sequence.piece_done(*piece);
+  // One after the other: what is asked of a row may depend on the token before it.
   for (std::size_t row = 0; row < piece->rows; ++row) {
-    if (!take_row(slot, row, step)) return;
+    selector_.select(engine_.row(row), std::array{sequence.question()});
+    if (!take_row(slot, 0, step)) return;
   }
   if (!sequence.next_piece(1)) prefilling_.pop_front();
 }
@@ -76,18 +79,19 @@ void Scheduler::decode_all(Step& step) {
 void Scheduler::decode(std::span<const engine::SlotToken> group, Step& step) {
   const auto done = engine_.decode(group);
   step.decoded += static_cast<std::uint32_t>(group.size());
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    if (done) {
-      (void)take_row(group[i].slot, i, step);
-    } else {
-      fail(group[i].slot, done.error(), step);
-    }
+  if (!done) {
+    for (const auto& each : group) fail(each.slot, done.error(), step);
+    return;
   }
+  questions_.clear();
+  for (const auto& each : group) questions_.push_back(sequences_[each.slot]->question());
+  selector_.select(engine_.logits(), questions_);
+  for (std::size_t index = 0; index < group.size(); ++index) (void)take_row(group[index].slot, index, step);
 }
 
 /// False when the job has ended.
-bool Scheduler::take_row(Slot slot, std::size_t row, Step& step) {
-  const auto outcome = sequences_[slot]->take_row(engine_.row(row), workspace_);
+bool Scheduler::take_row(Slot slot, std::size_t index, Step& step) {
+  const auto outcome = sequences_[slot]->take_row(selector_, index);
   if (outcome == Sequence::Outcome::failed) {
     ++step.failed;
   } else {

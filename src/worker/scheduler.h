@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "worker/selector.h"
 #include "worker/sequence.h"
 
 namespace truekeel::worker {
@@ -18,7 +19,7 @@ namespace truekeel::worker {
 class Scheduler {
  public:
   /// `engine` is borrowed for life. At most `width_max` slots decode in one call of the engine.
-  Scheduler(engine::Engine& engine, std::uint32_t width_max);
+  Scheduler(engine::Engine& engine, std::uint32_t width_max, SelectionOptions selection = {});
 
   [[nodiscard]] bool has_free_slot() const { return busy_ < sequences_.size(); }
   [[nodiscard]] std::uint32_t busy() const { return busy_; }
@@ -47,17 +48,18 @@ class Scheduler {
   void prefill_one(Step& step);
   void decode_all(Step& step);
   void decode(std::span<const engine::SlotToken> group, Step& step);
-  [[nodiscard]] bool take_row(engine::Slot slot, std::size_t row, Step& step);
+  [[nodiscard]] bool take_row(engine::Slot slot, std::size_t index, Step& step);
   void fail(engine::Slot slot, Error error, Step& step);
   void release(engine::Slot slot, Step& step);
 
   engine::Engine& engine_;
   const std::uint32_t width_max_;
-  select::Workspace workspace_;
+  Selector selector_;
   std::vector<std::unique_ptr<Sequence>> sequences_;  // by slot; null where free
   std::deque<engine::Slot> prefilling_;               // in order of admission
   std::uint32_t busy_ = 0;
-  std::vector<engine::SlotToken> ready_;  // scratch
+  std::vector<engine::SlotToken> ready_;  // scratch, as is what follows
+  std::vector<Question> questions_;
 };
 
 }  // namespace truekeel::worker

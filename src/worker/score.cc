@@ -62,7 +62,7 @@ http::Task<void> handle_score(Call& call) {
   job->prompt = std::move(*prompt);
   job->max_tokens = static_cast<std::uint32_t>(forced.size());
   job->forced = std::move(forced);
-  job->wants_records = true;
+  job->logprobs = true;
   job->top = request->top;
   job->sink = mailbox->sink(0);
   if (!shared.inference.submit(std::move(job))) {

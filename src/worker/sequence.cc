@@ -13,17 +13,6 @@ namespace {
 /// Rows of a scored piece: one buffer of logits holds them all, 25 MB for 50,000 tokens.
 constexpr std::size_t kScoredRowsMax = 128;
 
-select::Row as_row(std::span<const float> logits) {
-  return {.data = logits.data(), .size = static_cast<std::uint32_t>(logits.size())};
-}
-
-TokenRecord make_record(const Job& job, std::span<const float> row, Token token, double normaliser) {
-  return {.id = token,
-          .logprob = static_cast<double>(row[static_cast<std::size_t>(token)]) - normaliser,
-          .rank = rank_of(row, token),
-          .top = top_tokens(row, normaliser, job.top)};
-}
-
 }  // namespace
 
 bool Sampling::operator==(const Sampling& other) const {
@@ -54,53 +43,52 @@ std::optional<Sequence::Piece> Sequence::next_piece(std::size_t ubatch) const {
   return Piece{std::span<const Token>(job_->forced).subspan(fed, size), size};
 }
 
-Sequence::Outcome Sequence::take_row(std::span<const float> row, select::Workspace& workspace) {
-  auto record = scores() ? score(row, workspace) : sample(row, workspace);
-  if (!record) {
-    fail(std::move(record.error()));
+Question Sequence::question() const {
+  // Scored tokens are given, and the greedy choice costs least: what is wanted is the record.
+  if (scores()) return {.params = {.temperature = 0}, .draw = {}, .full = true};
+  const auto& sampling = job_->sampling;
+  return {.params = {.temperature = sampling.temperature,
+                     .top_k = sampling.top_k,
+                     .top_p = sampling.top_p,
+                     .min_p = sampling.min_p,
+                     .frequency = sampling.frequency,
+                     .presence = sampling.presence,
+                     .counts = counts_,
+                     .bias = sampling.bias},
+          .draw = select::Draw::at(sampling.seed, completed_, sampling.stream),
+          .full = job_->logprobs || job_->audit == Audit::full};
+}
+
+Sequence::Outcome Sequence::take_row(const Selector& selector, std::size_t index) {
+  if (const auto& outcome = selector.outcome(index); !outcome) {
+    fail(outcome.error().to_error());
     return Outcome::failed;
   }
-  next_token_ = record->id;
+  auto taken = record(selector, index);
+  next_token_ = taken.id;
   ++completed_;
   count(next_token_);
 
   const bool is_end = !scores() && !job_->ignore_end && vocabulary_.is_end(next_token_);
   const bool shows = !scores() && vocabulary_.is_text(next_token_);
-  job_->sink->token(std::move(*record), shows ? text_.push(vocabulary_.piece(next_token_)) : std::string());
+  job_->sink->token(std::move(taken), shows ? text_.push(vocabulary_.piece(next_token_)) : std::string());
   if (!is_end && !text_.stopped() && completed_ < job_->max_tokens) return Outcome::goes_on;
   end(is_end || text_.stopped() ? Finish::stop : Finish::length, text_.finish());
   return Outcome::ended;
 }
 
-select::Params Sequence::params() const {
-  const auto& sampling = job_->sampling;
-  return {.temperature = sampling.temperature,
-          .top_k = sampling.top_k,
-          .top_p = sampling.top_p,
-          .min_p = sampling.min_p,
-          .frequency = sampling.frequency,
-          .presence = sampling.presence,
-          .counts = counts_,
-          .bias = sampling.bias};
-}
-
-std::expected<TokenRecord, Error> Sequence::sample(std::span<const float> row,
-                                                   select::Workspace& workspace) const {
-  const auto draw = select::Draw::at(job_->sampling.seed, completed_, job_->sampling.stream);
-  select::FullRecord full;
-  const auto choice =
-      select::select(as_row(row), params(), draw, workspace, job_->wants_records ? &full : nullptr);
-  if (!choice) return std::unexpected(choice.error().to_error());
-  const auto token = static_cast<Token>(choice->id);
-  return job_->wants_records ? make_record(*job_, row, token, full.normaliser) : TokenRecord{.id = token};
-}
-
-std::expected<TokenRecord, Error> Sequence::score(std::span<const float> row,
-                                                  select::Workspace& workspace) const {
-  select::FullRecord full;
-  const auto top = select::select(as_row(row), {.temperature = 0}, {}, workspace, &full);
-  if (!top) return std::unexpected(top.error().to_error());
-  return make_record(*job_, row, job_->forced[completed_], full.normaliser);
+TokenRecord Sequence::record(const Selector& selector, std::size_t index) const {
+  TokenRecord record{.position = completed_, .choice = *selector.outcome(index)};
+  record.id = scores() ? job_->forced[completed_] : static_cast<Token>(record.choice.id);
+  if (job_->audit == Audit::full) record.full = selector.full(index);
+  if (job_->logprobs) {
+    const auto row = selector.row(index);
+    const auto normaliser = selector.full(index).normaliser;
+    record.logprob = static_cast<double>(row[static_cast<std::size_t>(record.id)]) - normaliser;
+    record.rank = rank_of(row, record.id);
+    record.top = top_tokens(row, normaliser, job_->top);
+  }
+  return record;
 }
 
 void Sequence::count(Token token) {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "engine/vocabulary.h"
-#include "select/select.h"
 #include "worker/job.h"
+#include "worker/selector.h"
 #include "worker/text_stream.h"
 
 namespace truekeel::worker {
@@ -36,8 +36,10 @@ class Sequence {
   [[nodiscard]] Token next_token() const { return next_token_; }
 
   enum class Outcome : std::uint8_t { goes_on, ended, failed };
-  /// Takes the row of logits after what the slot holds, in order.
-  [[nodiscard]] Outcome take_row(std::span<const float> row, select::Workspace& workspace);
+  /// What is asked of the row of logits after what the slot holds. Valid until that row is taken.
+  [[nodiscard]] Question question() const;
+  /// Takes that row with its answer. Rows come in the order of the tokens.
+  [[nodiscard]] Outcome take_row(const Selector& selector, std::size_t index);
 
   void fail(Error error);
 
@@ -46,11 +48,7 @@ class Sequence {
   [[nodiscard]] bool scores() const { return !job_->forced.empty(); }
 
  private:
-  [[nodiscard]] select::Params params() const;
-  [[nodiscard]] std::expected<TokenRecord, Error> sample(std::span<const float> row,
-                                                         select::Workspace& workspace) const;
-  [[nodiscard]] std::expected<TokenRecord, Error> score(std::span<const float> row,
-                                                        select::Workspace& workspace) const;
+  [[nodiscard]] TokenRecord record(const Selector& selector, std::size_t index) const;
   void count(Token token);
   void end(Finish finish, std::string text, Error error = {});
 

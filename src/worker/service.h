@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "http/server.h"
 #include "worker/exactness.h"
+#include "worker/selector.h"
 
 namespace truekeel::worker {
 
@@ -19,6 +20,7 @@ struct ServiceOptions {
   std::uint32_t queue = 64;     ///< choices that may wait for a slot
   std::uint32_t width_max = 1;  ///< of a decode step
   Exactness exactness;
+  SelectionOptions selection;
 };
 
 class Service {

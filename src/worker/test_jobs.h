@@ -56,8 +56,9 @@ inline Job random_job(std::uint64_t seed, std::uint32_t prompt_max = 200, std::u
   job.sampling.frequency = random.below(3) == 0 ? 0.5f : 0;
   job.sampling.seed = random.next();
   job.sampling.stream = static_cast<std::uint32_t>(random.below(3));
-  job.wants_records = random.below(2) == 0;
-  job.top = job.wants_records ? static_cast<std::uint32_t>(random.below(21)) : 0;
+  job.logprobs = random.below(2) == 0;
+  job.top = job.logprobs ? static_cast<std::uint32_t>(random.below(21)) : 0;
+  job.audit = static_cast<Audit>(random.below(3));
   return job;
 }
 
@@ -75,8 +76,9 @@ inline void run(Scheduler& scheduler) {
 }
 
 /// The results of a job that has the engine to itself.
-inline std::shared_ptr<KeptAnswer> run_alone(engine::Engine& engine, Job job) {
-  Scheduler scheduler(engine, engine.info().slots);
+inline std::shared_ptr<KeptAnswer> run_alone(engine::Engine& engine, Job job,
+                                             SelectionOptions selection = {}) {
+  Scheduler scheduler(engine, engine.info().slots, selection);
   auto answer = admit(scheduler, std::move(job));
   run(scheduler);
   return answer;

@@ -76,6 +76,67 @@ def test_bias_and_penalties_move_the_choice(worker):
     assert worker.chat(letters, temperature=0, frequency_penalty=2).choices != worker.chat(letters, temperature=0).choices
 
 
+def philox_bits(seed: int, position: int, stream: int) -> int:
+    """Philox4x32-10 with the worker's key and counter, written from the paper."""
+    counter = [position & 0xFFFFFFFF, position >> 32, stream, 0]
+    key = [seed & 0xFFFFFFFF, seed >> 32]
+    for _ in range(10):
+        first, second = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
+        counter = [second >> 32 ^ counter[1] ^ key[0], second & 0xFFFFFFFF, first >> 32 ^ counter[3] ^ key[1], first & 0xFFFFFFFF]
+        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return counter[1] << 32 | counter[0]
+
+
+def audit_of(chunks: list) -> list:
+    return [row for chunk in chunks for choice in chunk.choices for row in getattr(choice, "audit", None) or []]
+
+
+@pytest.mark.parametrize("sampling", [{}, {"temperature": 0}, {"temperature": 0.8, "top_p": 0.9, "extra_body": {"top_k": 40, "min_p": 0.02}},
+                                      {"frequency_penalty": 1, "logit_bias": {"198": 5}}])
+def test_audit_records_say_how_every_token_was_drawn(worker, sampling):
+    def options(level):
+        return {"max_tokens": 24, **sampling, "extra_body": {**sampling.get("extra_body", {}), "audit": level}}
+
+    whole = worker.chat(EMOJI, logprobs=True, top_logprobs=20, **options("full"))
+    full, records = whole.choices[0].audit, whole.choices[0].logprobs.content
+    assert len(full) == whole.usage.completion_tokens
+    assert audit_of(worker.stream(EMOJI, **options("full"))) == full
+    basic = worker.chat(EMOJI, **options("basic"))
+    assert basic.choices[0].audit == [row[:8] for row in full] == audit_of(worker.stream(EMOJI, **options("basic")))
+    assert basic.choices[0].logprobs is None
+    for index, (row, record) in enumerate(zip(full, records)):
+        position, token, _, _, kept, weight, begin, end, logprob, normaliser, top, margin, *below = row
+        assert (position, token, logprob) == (index, record.id, record.logprob)
+        assert 0 <= begin <= philox_bits(whole.seed, position, 0) * weight >> 64 < end <= weight
+        assert (top, margin) == (record.top_logprobs[0].id, pytest.approx(record.top_logprobs[0].logprob - logprob, abs=1e-6))
+        seen = sum(math.exp(each.logprob) for each in record.top_logprobs if each.logprob > math.log(1e-3))
+        least = record.top_logprobs[-1].logprob
+        assert 0 <= below[2] <= below[1] <= below[0] <= 1 - seen + 1e-6
+        assert least > math.log(1e-3) or below[0] == pytest.approx(1 - seen, abs=1e-6)
+        assert kept == 1 or sampling.get("temperature") != 0
+
+
+def test_completions_carry_audit_records_too(worker):
+    ask = dict(model=MODEL, prompt="Once upon a time", max_tokens=8, seed=2, extra_body={"audit": "full"})
+    whole = worker.client().completions.create(**ask)
+    assert [len(row) for row in whole.choices[0].audit] == [15] * 8
+    assert audit_of(worker.client().completions.create(**ask, stream=True)) == whole.choices[0].audit
+
+
+def test_shards_choose_the_same_tokens_and_bf16_says_so(worker, folder):
+    def answers(server) -> list:
+        return [server.chat(seed=seed, max_tokens=24, temperature=1.3, extra_body={"audit": "full"}).choices for seed in range(4)]
+
+    own, selection = answers(worker), json.loads(worker.get("/v1/fingerprint"))["selection"]
+    assert (selection["shards"], selection["dtype"]) == (1, "fp32")
+    for shards, dtype in ((2, "fp32"), (8, "fp32"), (2, "bf16")):
+        with Worker(folder, "--vocab-shards", str(shards), "--shard-dtype", dtype, name=f"{shards}-{dtype}", ctx=CTX) as sharded:
+            fingerprint = json.loads(sharded.get("/v1/fingerprint"))
+            assert (fingerprint["selection"]["shards"], fingerprint["selection"]["dtype"]) == (shards, dtype)
+            assert fingerprint["selection"]["hash"] != selection["hash"]
+            assert (answers(sharded) == own) == (dtype == "fp32")
+
+
 async def test_a_seed_gives_the_same_answer_alone_and_in_company(worker):
     client = worker.client(openai.AsyncOpenAI)
 
