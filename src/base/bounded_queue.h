@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace truekeel {
 
@@ -39,6 +40,22 @@ class BoundedQueue {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [this] { return closed_ || !items_.empty(); });
     return take();
+  }
+
+  /// Takes out every item that `unwanted` says true of, oldest first.
+  template <class Predicate>
+  [[nodiscard]] std::vector<T> take_if(Predicate unwanted) {
+    const std::lock_guard lock(mutex_);
+    std::vector<T> taken;
+    for (auto item = items_.begin(); item != items_.end();) {
+      if (!unwanted(std::as_const(*item))) {
+        ++item;
+        continue;
+      }
+      taken.push_back(std::move(*item));
+      item = items_.erase(item);
+    }
+    return taken;
   }
 
   /// Refuses further items and wakes everybody who waits; items that are in stay.

@@ -27,5 +27,16 @@ TEST(BoundedQueue, CloseWakesAWaiterAndKeepsItems) {
   closer.join();
 }
 
+TEST(BoundedQueue, WhatIsTakenOutLeavesRoomAndTheOrder) {
+  BoundedQueue<std::unique_ptr<int>> queue(5);
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(queue.try_push(std::make_unique<int>(i)));
+  const auto odd = queue.take_if([](const std::unique_ptr<int>& item) { return *item % 2 == 1; });
+  ASSERT_EQ(odd.size(), 2u);
+  EXPECT_EQ(*odd[0], 1);
+  EXPECT_EQ(*odd[1], 3);
+  EXPECT_TRUE(queue.try_push(std::make_unique<int>(5)));
+  for (const int left : {0, 2, 4, 5}) EXPECT_EQ(**queue.try_pop(), left);
+}
+
 }  // namespace
 }  // namespace truekeel

@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 /// Rises with every change of src/select that can change a token.
 constexpr int kSelectionVersion = 1;
 
-Json numerics(const engine::Numerics& of) {
+Json numerics_part(const engine::Numerics& of) {
   return {{"weights", of.weights},
           {"rope_scaling", to_string(of.rope_scaling)},
           {"rope_scale", of.rope_scale},
@@ -55,16 +55,17 @@ std::string seal(Json& part) {
 
 Fingerprint make_fingerprint(const engine::EngineInfo& info, const SelectionOptions& selection,
                              const Runtime& runtime) {
-  Json parts = {{"numerics", numerics(info.numerics)},
+  Json parts = {{"numerics", numerics_part(info.numerics)},
                 {"selection", selection_part(selection)},
                 {"runtime", runtime_part(info, runtime)}};
-  const auto name = "tk-" + seal(parts["numerics"]).substr(0, 8) + seal(parts["selection"]).substr(0, 4) +
+  const auto numerics = seal(parts["numerics"]);
+  const auto name = "tk-" + numerics.substr(0, 8) + seal(parts["selection"]).substr(0, 4) +
                     seal(parts["runtime"]).substr(0, 4);
   const Json whole = {{"system_fingerprint", name},
                       {"numerics", parts["numerics"]},
                       {"selection", parts["selection"]},
                       {"runtime", parts["runtime"]}};
-  return {name, whole.dump()};
+  return {name, numerics, whole.dump()};
 }
 
 }  // namespace truekeel::worker

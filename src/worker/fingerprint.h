@@ -23,7 +23,8 @@ struct Runtime {
 struct Fingerprint {
   /// tk- and 16 hex digits: 8 of the hash of `numerics`, 4 of `selection`, 4 of `runtime`.
   std::string name;
-  std::string json;  ///< the three parts, each with its fields and its hash
+  std::string numerics;  ///< the hash of that part
+  std::string json;      ///< the three parts, each with its fields and its hash
 };
 
 [[nodiscard]] Fingerprint make_fingerprint(const engine::EngineInfo& info, const SelectionOptions& selection,

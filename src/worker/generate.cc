@@ -36,7 +36,7 @@ AnswerHead make_head(const Shared& shared, const GenerateRequest& request, bool 
 }
 
 /// Puts one job for each choice into the queue; false when it is full.
-bool submit(Shared& shared, const GenerateRequest& request, const std::vector<Token>& prompt,
+bool submit(const Call& call, const GenerateRequest& request, const std::vector<Token>& prompt,
             std::uint32_t max_tokens, std::uint64_t seed, Mailbox& mailbox) {
   for (std::uint32_t choice = 0; choice < request.choices; ++choice) {
     auto job = std::make_unique<Job>();
@@ -50,8 +50,9 @@ bool submit(Shared& shared, const GenerateRequest& request, const std::vector<To
     job->logprobs = request.logprobs;
     job->audit = request.audit;
     job->top = request.top;
+    job->deadline = call.deadline;
     job->sink = mailbox.sink(choice);
-    if (!shared.inference.submit(std::move(job))) return false;
+    if (!call.shared.inference.submit(std::move(job))) return false;
   }
   return true;
 }
@@ -167,7 +168,7 @@ http::Task<void> handle_generation(Call& call, bool chat) {
   const auto mailbox = std::make_shared<Mailbox>(shared.context);
   const MailboxCloser closer(*mailbox);
   call.exchange.on_gone([mailbox] { mailbox->close(); });
-  if (!submit(shared, *request, *prompt, request->max_tokens.value_or(room), seed, *mailbox)) {
+  if (!submit(call, *request, *prompt, request->max_tokens.value_or(room), seed, *mailbox)) {
     co_await respond_error(call, queue_full());
     co_return;
   }

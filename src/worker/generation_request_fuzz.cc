@@ -22,6 +22,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& stop : request->stop) TK_ASSERT(!stop.empty());
     for (const auto& bias : request->sampling.bias) TK_ASSERT(bias.id < limits.vocabulary);
   }
+  if (const auto replay = parse_replay(body, limits)) {
+    TK_ASSERT(!replay->tokens.empty() && replay->tolerance >= 0 && replay->tolerance <= 1);
+    for (const auto token : replay->tokens) TK_ASSERT(token >= 0 && token < 300);
+    TK_ASSERT(replay->numerics.empty() || replay->numerics.size() == 8 || replay->numerics.size() == 16);
+  } else {
+    TK_ASSERT(!replay.error().message.empty() && replay.error().status >= 400);
+  }
   (void)parse_score(body, limits);
   (void)parse_tokenize(body, limits);
   return 0;

@@ -34,8 +34,10 @@ void InferenceThread::run() {
       if (!job) break;
       if ((*job)->sink->wanted()) scheduler_.admit(std::move(*job));
     }
+    const Instant now = std::chrono::steady_clock::now();
+    drop_waiting(now);
     admit_waiting();
-    const auto step = scheduler_.step();
+    const auto step = scheduler_.step(now);
     publish(step);
     if (!step.worked() && scheduler_.busy() > 0) std::this_thread::sleep_for(kPause);
   }
@@ -44,6 +46,15 @@ void InferenceThread::run() {
     (*job)->sink->end({.finish = Finish::failed, .error = closing}, "");
   }
   scheduler_.fail_all(closing);
+}
+
+/// Jobs that are late or unwanted leave their places in the queue to others.
+void InferenceThread::drop_waiting(Instant now) {
+  const auto dropped = queue_.take_if(
+      [now](const std::unique_ptr<Job>& job) { return job->deadline <= now || !job->sink->wanted(); });
+  for (const auto& job : dropped) {
+    if (job->sink->wanted()) job->sink->end({.finish = Finish::failed, .error = deadline_passed()}, "");
+  }
 }
 
 void InferenceThread::admit_waiting() {

@@ -47,6 +47,7 @@ class InferenceThread {
 
  private:
   void run();
+  void drop_waiting(Instant now);
   void admit_waiting();
   void publish(const Scheduler::Step& step);
 

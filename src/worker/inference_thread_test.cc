@@ -82,6 +82,29 @@ TEST(InferenceThread, AFullQueueRefuses) {
   EXPECT_EQ(inference.counters().waiting, 2u);
 }
 
+TEST(InferenceThread, ALateJobLeavesTheQueueWhileTheSlotIsTaken) {
+  const auto engine = make_engine(1);
+  InferenceThread inference(*engine, 1, 2);
+  auto endless = random_job(1);
+  endless.max_tokens = 3000;
+  endless.ignore_end = true;
+  const auto running = std::make_shared<KeptAnswer>();
+  running->room = 1;  // holds the only slot
+  ASSERT_TRUE(inference.submit(make_job(endless, running)));
+  while (inference.counters().busy_slots == 0) std::this_thread::yield();
+  boost::asio::io_context context(1);
+  const auto mailbox = std::make_shared<Mailbox>(context);
+  endless.deadline = std::chrono::steady_clock::now();
+  ASSERT_TRUE(inference.submit(make_job(endless, mailbox->sink(0))));
+  Read read;
+  boost::asio::co_spawn(context, read_all(mailbox, read), boost::asio::detached);
+  context.run();
+  ASSERT_TRUE(read.ending);
+  EXPECT_EQ(read.ending->error, deadline_passed());
+  EXPECT_TRUE(read.tokens.empty());
+  EXPECT_EQ(inference.counters().waiting, 0u);
+}
+
 TEST(InferenceThread, EveryJobEndsWhenTheThreadDoes) {
   const auto engine = make_engine(1);
   const auto running = std::make_shared<KeptAnswer>(), waiting = std::make_shared<KeptAnswer>();

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "engine/vocabulary.h"
 #include "select/params.h"
 #include "select/record.h"
@@ -51,6 +53,8 @@ struct TokenRecord {
   // How the token was chosen:
   select::Choice choice = {};
   select::FullRecord full = {};  ///< where the full audit is wanted
+  /// Of a replayed token, whose choice is the one of the replay; see replay_distance().
+  std::optional<double> distance = std::nullopt;
 
   bool operator==(const TokenRecord&) const = default;
 };
@@ -84,7 +88,15 @@ class Sink {
   [[nodiscard]] virtual bool has_room() const = 0;
 };
 
+enum class Mode : std::uint8_t {
+  generate,
+  score,         ///< where the given tokens stand in the raw distribution, by batched prefill
+  replay_exact,  ///< selects in the place of every given token, along the path of generation
+  replay_fast,   ///< the same by batched prefill
+};
+
 struct Job {
+  Mode mode = Mode::generate;
   std::vector<Token> prompt;     ///< not empty
   std::uint32_t max_tokens = 1;  ///< at least 1; prompt and these fit the window
   Sampling sampling;
@@ -93,9 +105,14 @@ struct Job {
   bool logprobs = false;    ///< whether records say where the token stands in the raw distribution
   std::uint32_t top = 0;    ///< tokens in TokenRecord::top
   Audit audit = Audit::none;
-  /// Not empty: nothing is sampled, these tokens are scored; max_tokens is their number.
-  std::vector<Token> forced;
+  std::vector<Token> given;           ///< to be scored or replayed; max_tokens is their number
+  Instant deadline = Instant::max();  ///< the job fails when it has not ended by then
   std::shared_ptr<Sink> sink;
 };
+
+/// What a job fails with at its deadline.
+[[nodiscard]] inline Error deadline_passed() {
+  return {ErrorCode::timeout, "the deadline of the request has passed"};
+}
 
 }  // namespace truekeel::worker

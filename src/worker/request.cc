@@ -211,14 +211,13 @@ std::vector<select::TokenBias> read_bias(FieldReader& reader, std::uint32_t voca
   return bias;
 }
 
-void read_seed(FieldReader& reader, GenerateRequest& request) {
+std::optional<std::uint64_t> read_seed(FieldReader& reader) {
   const auto* field = reader.find("seed");
-  if (field == nullptr) return;
-  if (!field->is_number_integer()) return reader.refuse("seed", "'seed' must be an integer.");
-  request.has_seed = true;
-  request.sampling.seed = field->is_number_unsigned()
-                              ? field->get<std::uint64_t>()
-                              : static_cast<std::uint64_t>(field->get<std::int64_t>());
+  if (field == nullptr) return std::nullopt;
+  if (field->is_number_unsigned()) return field->get<std::uint64_t>();
+  if (field->is_number_integer()) return static_cast<std::uint64_t>(field->get<std::int64_t>());
+  reader.refuse("seed", "'seed' must be an integer.");
+  return std::nullopt;
 }
 
 Sampling read_sampling(FieldReader& reader, std::uint32_t vocabulary) {
@@ -252,7 +251,9 @@ Audit read_audit(FieldReader& reader) {
 void read_common(FieldReader& reader, const RequestLimits& limits, GenerateRequest& request) {
   refuse_unsupported(reader);
   request.sampling = read_sampling(reader, limits.vocabulary);
-  read_seed(reader, request);
+  const auto seed = read_seed(reader);
+  request.has_seed = seed.has_value();
+  request.sampling.seed = seed.value_or(0);
   request.stop = read_stop(reader);
   request.ignore_end = reader.flag("ignore_eos", false);
   request.token_ids = reader.flag("return_token_ids", false);
@@ -293,6 +294,58 @@ ApiResult<Request> parse(const std::string& body, const RequestLimits& limits, R
   return request;
 }
 
+/// The hash of the numerics as the answer or its server told it.
+void read_numerics(FieldReader& reader, ReplayRequest& request) {
+  const auto is_hex = [](std::string_view text) {
+    return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  };
+  if (const auto name = reader.text("system_fingerprint")) {
+    if (name->size() != 19 || !name->starts_with("tk-") || !is_hex(name->substr(3))) {
+      reader.refuse("system_fingerprint",
+                    "'system_fingerprint' must be that of a truekeel worker: tk- and 16 hex digits.");
+    }
+    request.numerics = name->substr(std::min<std::size_t>(3, name->size()), 8);
+    request.numerics_field = "system_fingerprint";
+  }
+  if (const auto hash = reader.text("numerics")) {
+    if (hash->size() != 16 || !is_hex(*hash)) {
+      reader.refuse("numerics", "'numerics' must be 16 hex digits, as GET /v1/fingerprint tells them.");
+    }
+    request.numerics = *hash;
+    request.numerics_field = "numerics";
+  }
+}
+
+/// The tokens and the seed of the answer: a replay without one of them says nothing.
+void read_answer(FieldReader& reader, const RequestLimits& limits, ReplayRequest& request) {
+  const auto* tokens = reader.find("tokens");
+  auto read =
+      tokens != nullptr && tokens->is_array() ? read_tokens(*tokens, limits.vocabulary) : std::nullopt;
+  if (!read || read->empty()) {
+    reader.refuse("tokens", fmt::format("'tokens' must hold the answer's token ids, at least one, below {}; "
+                                        "ask for them with \"return_token_ids\": true.",
+                                        limits.vocabulary));
+  } else {
+    request.tokens = std::move(*read);
+  }
+  if (reader.find("seed") == nullptr && request.sampling.temperature > 0) {
+    reader.refuse("seed", "'seed' is missing; the answer tells the one that was used.");
+  }
+  request.sampling.seed = read_seed(reader).value_or(0);
+  request.sampling.stream = static_cast<std::uint32_t>(reader.integer("choice", 0, UINT16_MAX).value_or(0));
+}
+
+void read_replay_mode(FieldReader& reader, ReplayRequest& request) {
+  const auto mode = reader.text("mode").value_or("exact");
+  if (mode != "exact" && mode != "fast") reader.refuse("mode", "'mode' must be \"exact\" or \"fast\".");
+  request.mode = mode == "fast" ? Mode::replay_fast : Mode::replay_exact;
+  request.tolerance = reader.number("tolerance", kReplayTolerance, 0, 1);
+  if (const auto dtype = reader.text("dtype")) {
+    if (*dtype != "fp32" && *dtype != "bf16") reader.refuse("dtype", "'dtype' must be \"fp32\" or \"bf16\".");
+    request.dtype = *dtype == "bf16" ? select::DType::bf16 : select::DType::f32;
+  }
+}
+
 }  // namespace
 
 ApiResult<GenerateRequest> parse_chat(const std::string& body, const RequestLimits& limits) {
@@ -321,6 +374,17 @@ ApiResult<ScoreRequest> parse_score(const std::string& body, const RequestLimits
     request.prompt = read_prompt(reader, {"prompt"}, limits.vocabulary);
     request.continuation = read_text_or_tokens(reader, "continuation", limits.vocabulary);
     request.top = static_cast<std::uint32_t>(reader.integer("top_logprobs", 0, kTopLogprobsMax).value_or(0));
+  });
+}
+
+ApiResult<ReplayRequest> parse_replay(const std::string& body, const RequestLimits& limits) {
+  return parse<ReplayRequest>(body, limits, [&](FieldReader& reader, ReplayRequest& request) {
+    refuse_unsupported(reader);
+    request.prompt = read_prompt(reader, {"prompt"}, limits.vocabulary);
+    request.sampling = read_sampling(reader, limits.vocabulary);
+    read_answer(reader, limits, request);
+    read_numerics(reader, request);
+    read_replay_mode(reader, request);
   });
 }
 

@@ -26,6 +26,10 @@ struct RequestLimits {
 
 inline constexpr std::uint32_t kTopLogprobsMax = 20;
 
+/// In fast mode a draw this near to a boundary may fall on either side: the largest distance of a clean
+/// answer in the calibration (docs/worker-api.md), rounded up.
+inline constexpr double kReplayTolerance = 0.35;
+
 /// A prompt as it was given: a conversation, a text, or tokens.
 using Prompt = std::variant<std::vector<engine::Message>, std::string, std::vector<Token>>;
 
@@ -51,6 +55,18 @@ struct ScoreRequest {
   std::uint32_t top = 0;
 };
 
+struct ReplayRequest {
+  Prompt prompt;
+  std::vector<Token> tokens;  ///< of the answer
+  Sampling sampling;
+  Mode mode = Mode::replay_exact;
+  /// The first digits of the hash of the numerics that the answer came from, and the field that told them;
+  /// empty: not told.
+  std::string numerics, numerics_field;
+  std::optional<select::DType> dtype;   ///< that the answer was selected in
+  double tolerance = kReplayTolerance;  ///< of fast mode
+};
+
 struct TokenizeRequest {
   Prompt prompt;
   engine::TokenizeOptions options{.add_special = false, .parse_special = true};  ///< for a text
@@ -65,6 +81,8 @@ struct TokenizeRequest {
                                                                     const RequestLimits& limits);
 [[nodiscard]] protocol::ApiResult<ScoreRequest> parse_score(const std::string& body,
                                                             const RequestLimits& limits);
+[[nodiscard]] protocol::ApiResult<ReplayRequest> parse_replay(const std::string& body,
+                                                              const RequestLimits& limits);
 [[nodiscard]] protocol::ApiResult<TokenizeRequest> parse_tokenize(const std::string& body,
                                                                   const RequestLimits& limits);
 

@@ -66,6 +66,43 @@ TEST(Request, AuditRecordsAreNoneBasicOrFull) {
   }
 }
 
+ReplayRequest replay(std::string_view more) {
+  auto request = parse_replay(chat_body(more), kLimits);
+  EXPECT_TRUE(request) << more << ": " << request.error().message;
+  return request.value_or(ReplayRequest{});
+}
+
+TEST(Request, AReplayIsTheRequestWithItsAnswer) {
+  const auto request = replay(
+      R"("tokens":[1,299],"seed":7,"choice":2,"top_k":40,"max_tokens":9,"stream":true,"n":3,"logprobs":true,
+         "system_fingerprint":"tk-0123456789abcdef","dtype":"bf16")");
+  EXPECT_EQ(request.tokens, (std::vector<Token>{1, 299}));
+  EXPECT_EQ(request.sampling, (Sampling{.top_k = 40, .bias = {}, .seed = 7, .stream = 2}));
+  EXPECT_EQ(request.mode, Mode::replay_exact);
+  EXPECT_EQ(request.numerics, "01234567");
+  EXPECT_EQ(request.dtype, select::DType::bf16);
+  const auto fast =
+      replay(R"("tokens":[1],"temperature":0,"mode":"fast","tolerance":0.25,"numerics":"00112233aabbccdd")");
+  EXPECT_EQ(fast.mode, Mode::replay_fast);
+  EXPECT_EQ(fast.tolerance, 0.25);
+  EXPECT_EQ(fast.numerics, "00112233aabbccdd");
+}
+
+TEST(Request, AReplayNeedsTokensAndTheSeedOfADraw) {
+  const auto param = [](std::string_view more) {
+    const auto request = parse_replay(chat_body(more), kLimits);
+    return request ? "" : request.error().param;
+  };
+  EXPECT_EQ(param(R"("seed":1)"), "tokens");
+  EXPECT_EQ(param(R"("tokens":[],"seed":1)"), "tokens");
+  EXPECT_EQ(param(R"("tokens":[300],"seed":1)"), "tokens");
+  EXPECT_EQ(param(R"("tokens":[1])"), "seed");
+  EXPECT_EQ(param(R"("tokens":[1],"temperature":0)"), "");
+  EXPECT_EQ(param(R"("tokens":[1],"seed":1,"system_fingerprint":"b42"})"), "") << "no JSON";
+  EXPECT_EQ(param(R"("tokens":[1],"seed":1,"system_fingerprint":"b42")"), "system_fingerprint");
+  EXPECT_EQ(param(R"("tokens":[1],"seed":1,"tools":[1])"), "tools");
+}
+
 TEST(Request, NullAndUnknownFieldsChangeNothing) {
   EXPECT_EQ(chat(R"("seed":null,"stop":null,"tools":null,"foo":{"a":1},"user":"u","store":false)").sampling,
             Sampling());

@@ -29,17 +29,25 @@ void Scheduler::admit(std::unique_ptr<Job> job) {
   ++busy_;
 }
 
-Scheduler::Step Scheduler::step() {
+Scheduler::Step Scheduler::step(Instant now) {
   Step step;
-  drop_unwanted(step);
+  drop_unwanted(now, step);
   prefill_one(step);
   decode_all(step);
   return step;
 }
 
-void Scheduler::drop_unwanted(Step& step) {
+void Scheduler::drop_unwanted(Instant now, Step& step) {
   for (Slot slot = 0; slot < sequences_.size(); ++slot) {
-    if (sequences_[slot] && !sequences_[slot]->wanted()) release(slot, step);
+    auto* sequence = sequences_[slot].get();
+    if (sequence == nullptr) continue;
+    if (!sequence->wanted()) {
+      release(slot, step);
+    } else if (sequence->deadline() <= now) {
+      sequence->fail(deadline_passed());
+      ++step.late;
+      release(slot, step);
+    }
   }
 }
 
@@ -59,7 +67,11 @@ void Scheduler::prefill_one(Step& step) {
     selector_.select(engine_.row(row), std::array{sequence.question()});
     if (!take_row(slot, 0, step)) return;
   }
-  if (!sequence.next_piece(1)) prefilling_.pop_front();
+  if (!sequence.next_piece(1)) {
+    prefilling_.pop_front();
+  } else if (sequence.prompt_fed()) {
+    std::ranges::rotate(prefilling_, prefilling_.begin() + 1);
+  }
 }
 
 void Scheduler::decode_all(Step& step) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who steps when: continuous batching over the slots of an engine. Thread safety: the inference thread.
 // Invariants: prompts are prefilled one at a time, alone, in fixed pieces, and pieces alternate with decode
-// steps, so that a long prompt never stops the others for longer than one piece takes; what a job gets
-// depends on nothing but the job, as far as the engine's own invariant goes.
+// steps, so that a long prompt never stops the others for longer than one piece takes; given tokens (of a
+// score or a fast replay) go piece by piece behind the prompts that wait; what a job gets depends on nothing
+// but the job, as far as the engine's own invariant goes.
 #pragma once
 
 #include <cstdint>
@@ -33,18 +34,20 @@ class Scheduler {
     std::uint32_t completed = 0;  ///< tokens that were sampled or scored
     std::uint32_t released = 0;   ///< slots that became free
     std::uint32_t failed = 0;     ///< jobs that the engine, or a row of it, failed
+    std::uint32_t late = 0;       ///< jobs whose deadline passed
 
     /// False when nothing could be done: no job, or all of them wait for their readers.
     [[nodiscard]] bool worked() const { return prefilled + decoded + released > 0; }
   };
-  /// Frees the slots of jobs that nobody wants, prefills one piece, and steps every answer once.
-  Step step();
+  /// Frees the slots of jobs that nobody wants or that are late, prefills one piece, and steps every answer
+  /// once.
+  Step step(Instant now = Instant::min());
 
   /// Ends every job.
   void fail_all(const Error& error);
 
  private:
-  void drop_unwanted(Step& step);
+  void drop_unwanted(Instant now, Step& step);
   void prefill_one(Step& step);
   void decode_all(Step& step);
   void decode(std::span<const engine::SlotToken> group, Step& step);

@@ -212,8 +212,9 @@ TEST(Scheduler, ScoresATextAsItWouldHaveBeenSampled) {
     job.logprobs = true;
     job.top = 20;
     const auto sampled = run_alone(*engine, job);
-    job.forced = sampled->tokens();
-    job.max_tokens = static_cast<std::uint32_t>(job.forced.size());
+    job.mode = Mode::score;
+    job.given = sampled->tokens();
+    job.max_tokens = static_cast<std::uint32_t>(job.given.size());
     const auto scored = run_alone(*engine, job);
     const auto same_place = [](const TokenRecord& a, const TokenRecord& b) {
       return std::tie(a.id, a.position, a.logprob, a.rank, a.top) ==
@@ -223,6 +224,93 @@ TEST(Scheduler, ScoresATextAsItWouldHaveBeenSampled) {
     EXPECT_EQ(scored->text, "");
     EXPECT_EQ(scored->endings.front().finish, Finish::length);
   }
+}
+
+Job replay_of(Job job, Mode mode, std::vector<Token> tokens) {
+  job.mode = mode;
+  job.given = std::move(tokens);
+  job.max_tokens = static_cast<std::uint32_t>(job.given.size());
+  return job;
+}
+
+/// Positions where the replay chose another token.
+std::vector<std::uint32_t> differences(const KeptAnswer& replay) {
+  std::vector<std::uint32_t> positions;
+  for (const auto& record : replay.records) {
+    if (record.choice.id != static_cast<std::uint32_t>(record.id)) positions.push_back(record.position);
+  }
+  return positions;
+}
+
+// The synthetic engine has the same bits on both paths, so fast replays must be exact too.
+TEST(Scheduler, AReplayChoosesEveryTokenAgain) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const auto engine = make_engine(2, 8);
+    const auto answer = run_alone(*engine, random_job(seed, 100, 200));
+    for (const auto mode : {Mode::replay_exact, Mode::replay_fast}) {
+      const auto replay = run_alone(*engine, replay_of(random_job(seed, 100), mode, answer->tokens()));
+      EXPECT_EQ(replay->tokens(), answer->tokens()) << "seed " << seed;
+      EXPECT_EQ(differences(*replay), std::vector<std::uint32_t>()) << "seed " << seed;
+      EXPECT_EQ(replay->text, "");
+      for (std::size_t i = 0; i < replay->records.size(); ++i) {
+        EXPECT_EQ(replay->records[i].choice, answer->records[i].choice);
+      }
+    }
+  }
+}
+
+TEST(Scheduler, AReplayFindsAnAlteredTokenWithItsDistance) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const auto engine = make_engine(1);
+    auto job = random_job(seed, 100, 60);
+    job.ignore_end = true;
+    auto tokens = run_alone(*engine, job)->tokens();
+    const auto place = seed % tokens.size();
+    tokens[place] = (tokens[place] + 1) % 300;
+    for (const auto mode : {Mode::replay_exact, Mode::replay_fast}) {
+      const auto replay = run_alone(*engine, replay_of(job, mode, tokens));
+      ASSERT_FALSE(differences(*replay).empty()) << "seed " << seed;
+      EXPECT_EQ(differences(*replay).front(), place);
+      EXPECT_TRUE(replay->records[place].distance);
+      EXPECT_EQ(replay->records.size(), tokens.size()) << "goes on behind a difference, in the given context";
+    }
+  }
+}
+
+TEST(Scheduler, GivenTokensGoBehindPromptsThatWait) {
+  WatchedEngine engine(make_engine(2));
+  Scheduler scheduler(engine, 2);
+  auto lengthy = random_job(1), brief = random_job(2);
+  lengthy.prompt.resize(1);
+  brief.prompt.assign(5, 9);
+  (void)admit(scheduler, replay_of(lengthy, Mode::replay_fast, std::vector<Token>(200, 7)));
+  for (int i = 0; i < 2; ++i) (void)scheduler.step();
+  engine.calls.clear();
+  (void)admit(scheduler, brief);
+  for (int i = 0; i < 2; ++i) (void)scheduler.step();
+  ASSERT_GE(engine.calls.size(), 2u);
+  EXPECT_EQ(engine.calls[0], (WatchedEngine::Call{true, 32, 0}));
+  EXPECT_EQ(engine.calls[1], (WatchedEngine::Call{true, 5, 1})) << "one piece of the replay, then the prompt";
+}
+
+TEST(Scheduler, ALateJobFailsAndFreesItsSlot) {
+  const auto engine = make_engine(2);
+  Scheduler scheduler(*engine, 2);
+  auto hurried = random_job(1, 5), patient = random_job(2, 5);
+  hurried.max_tokens = patient.max_tokens = 100;
+  hurried.ignore_end = patient.ignore_end = true;
+  hurried.deadline = Instant(std::chrono::seconds(5));
+  const auto late = admit(scheduler, hurried), stays = admit(scheduler, patient);
+  for (int i = 0; i < 10; ++i) (void)scheduler.step(Instant(std::chrono::seconds(4)));
+  EXPECT_FALSE(late->ended());
+  const auto step = scheduler.step(Instant(std::chrono::seconds(5)));
+  EXPECT_EQ(step.late, 1u);
+  EXPECT_EQ(step.failed, 0u) << "the engine is not to blame";
+  ASSERT_TRUE(late->ended());
+  EXPECT_EQ(late->endings.front().error.code, ErrorCode::timeout);
+  EXPECT_EQ(late->endings.front().completion_tokens, late->records.size());
+  EXPECT_EQ(scheduler.busy(), 1u);
+  EXPECT_FALSE(stays->ended());
 }
 
 TEST(Scheduler, APenaltyCountsTheAnswersTokens) {

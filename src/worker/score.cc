@@ -6,7 +6,6 @@
 
 #include "protocol/json.h"
 #include "worker/answer.h"
-#include "worker/mailbox.h"
 #include "worker/shared.h"
 
 namespace truekeel::worker {
@@ -43,48 +42,27 @@ http::Task<void> handle_score(Call& call) {
     co_await respond_error(call, request.error());
     co_return;
   }
-  auto forced = continuation_tokens(shared, *request);
-  if (forced.empty()) {
+  auto given = continuation_tokens(shared, *request);
+  if (given.empty()) {
     co_await respond_error(
         call, {.status = 400, .message = "The continuation is empty.", .param = "continuation", .code = ""});
     co_return;
   }
-  auto prompt = prompt_tokens(shared, request->prompt, forced.size());
+  auto prompt = prompt_tokens(shared, request->prompt, given.size());
   if (!prompt) {
     co_await respond_error(call, prompt.error());
     co_return;
   }
-  const auto mailbox = std::make_shared<Mailbox>(shared.context);
-  const MailboxCloser closer(*mailbox);
-  call.exchange.on_gone([mailbox] { mailbox->close(); });
-  auto job = std::make_unique<Job>();
   const auto prompt_size = static_cast<std::uint32_t>(prompt->size());
+  auto job = std::make_unique<Job>();
+  job->mode = Mode::score;
   job->prompt = std::move(*prompt);
-  job->max_tokens = static_cast<std::uint32_t>(forced.size());
-  job->forced = std::move(forced);
+  job->max_tokens = static_cast<std::uint32_t>(given.size());
+  job->given = std::move(given);
   job->logprobs = true;
   job->top = request->top;
-  job->sink = mailbox->sink(0);
-  if (!shared.inference.submit(std::move(job))) {
-    co_await respond_error(call, queue_full());
-    co_return;
-  }
-  std::vector<TokenRecord> records;
-  while (true) {
-    auto deliveries = co_await mailbox->take();
-    if (deliveries.empty()) co_return;  // the client has left
-    for (auto& delivery : deliveries) {
-      if (!delivery.ending) {
-        records.push_back(std::move(delivery.record));
-      } else if (delivery.ending->finish == Finish::failed) {
-        co_await respond_error(call, to_api_error(delivery.ending->error));
-        co_return;
-      } else {
-        co_await respond_json(call, write_score(shared, records, prompt_size));
-        co_return;
-      }
-    }
-  }
+  const auto records = co_await collect(call, std::move(job));
+  if (records) co_await respond_json(call, write_score(shared, *records, prompt_size));
 }
 
 http::Task<void> handle_tokenize(Call& call) {

@@ -5,13 +5,14 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "worker/replay_distance.h"
 #include "worker/top_tokens.h"
 
 namespace truekeel::worker {
 namespace {
 
-/// Rows of a scored piece: one buffer of logits holds them all, 25 MB for 50,000 tokens.
-constexpr std::size_t kScoredRowsMax = 128;
+/// Rows of a piece of given tokens: one buffer of logits holds them all, 25 MB for 50,000 tokens.
+constexpr std::size_t kGivenRowsMax = 128;
 
 }  // namespace
 
@@ -27,7 +28,7 @@ bool Sampling::operator==(const Sampling& other) const {
 Sequence::Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary)
     : job_(std::move(job)), vocabulary_(vocabulary), text_(job_->stop) {
   TK_ASSERT(!job_->prompt.empty() && job_->max_tokens > 0 && job_->sink);
-  TK_ASSERT(job_->forced.empty() || job_->forced.size() == job_->max_tokens);
+  TK_ASSERT(generates() ? job_->given.empty() : job_->given.size() == job_->max_tokens);
 }
 
 std::optional<Sequence::Piece> Sequence::next_piece(std::size_t ubatch) const {
@@ -36,16 +37,17 @@ std::optional<Sequence::Piece> Sequence::next_piece(std::size_t ubatch) const {
     const auto tokens = prompt.subspan(fed_, std::min(ubatch, prompt.size() - fed_));
     return Piece{tokens, fed_ + tokens.size() == prompt.size() ? 1u : 0u};
   }
-  // Of the scored tokens the last one need not be fed: nothing is asked about what follows it.
+  if (job_->mode != Mode::score && job_->mode != Mode::replay_fast) return std::nullopt;
+  // Of the given tokens the last one need not be fed: nothing is asked about what follows it.
   const auto fed = fed_ - prompt.size();
-  if (fed + 1 >= job_->forced.size()) return std::nullopt;
-  const auto size = std::min({ubatch, kScoredRowsMax, job_->forced.size() - 1 - fed});
-  return Piece{std::span<const Token>(job_->forced).subspan(fed, size), size};
+  if (fed + 1 >= job_->given.size()) return std::nullopt;
+  const auto size = std::min({ubatch, kGivenRowsMax, job_->given.size() - 1 - fed});
+  return Piece{std::span<const Token>(job_->given).subspan(fed, size), size};
 }
 
 Question Sequence::question() const {
   // Scored tokens are given, and the greedy choice costs least: what is wanted is the record.
-  if (scores()) return {.params = {.temperature = 0}, .draw = {}, .full = true};
+  if (job_->mode == Mode::score) return {.params = {.temperature = 0}, .draw = {}, .full = true};
   const auto& sampling = job_->sampling;
   return {.params = {.temperature = sampling.temperature,
                      .top_k = sampling.top_k,
@@ -59,7 +61,7 @@ Question Sequence::question() const {
           .full = job_->logprobs || job_->audit == Audit::full};
 }
 
-Sequence::Outcome Sequence::take_row(const Selector& selector, std::size_t index) {
+Sequence::Outcome Sequence::take_row(Selector& selector, std::size_t index) {
   if (const auto& outcome = selector.outcome(index); !outcome) {
     fail(outcome.error().to_error());
     return Outcome::failed;
@@ -69,17 +71,20 @@ Sequence::Outcome Sequence::take_row(const Selector& selector, std::size_t index
   ++completed_;
   count(next_token_);
 
-  const bool is_end = !scores() && !job_->ignore_end && vocabulary_.is_end(next_token_);
-  const bool shows = !scores() && vocabulary_.is_text(next_token_);
+  const bool is_end = generates() && !job_->ignore_end && vocabulary_.is_end(next_token_);
+  const bool shows = generates() && vocabulary_.is_text(next_token_);
   job_->sink->token(std::move(taken), shows ? text_.push(vocabulary_.piece(next_token_)) : std::string());
   if (!is_end && !text_.stopped() && completed_ < job_->max_tokens) return Outcome::goes_on;
   end(is_end || text_.stopped() ? Finish::stop : Finish::length, text_.finish());
   return Outcome::ended;
 }
 
-TokenRecord Sequence::record(const Selector& selector, std::size_t index) const {
+TokenRecord Sequence::record(Selector& selector, std::size_t index) const {
   TokenRecord record{.position = completed_, .choice = *selector.outcome(index)};
-  record.id = scores() ? job_->forced[completed_] : static_cast<Token>(record.choice.id);
+  record.id = generates() ? static_cast<Token>(record.choice.id) : job_->given[completed_];
+  if (job_->mode == Mode::replay_exact || job_->mode == Mode::replay_fast) {
+    record.distance = distance(selector, index);
+  }
   if (job_->audit == Audit::full) record.full = selector.full(index);
   if (job_->logprobs) {
     const auto row = selector.row(index);
@@ -89,6 +94,14 @@ TokenRecord Sequence::record(const Selector& selector, std::size_t index) const 
     record.top = top_tokens(row, normaliser, job_->top);
   }
   return record;
+}
+
+std::optional<double> Sequence::distance(Selector& selector, std::size_t index) const {
+  const auto asked = question();
+  return replay_distance(
+      asked.params, asked.draw, *selector.outcome(index), static_cast<std::uint32_t>(job_->given[completed_]),
+      static_cast<std::uint32_t>(vocabulary_.size()),
+      [&](const select::Params& params, select::Draw draw) { return selector.again(index, params, draw); });
 }
 
 void Sequence::count(Token token) {

@@ -39,16 +39,19 @@ class Sequence {
   /// What is asked of the row of logits after what the slot holds. Valid until that row is taken.
   [[nodiscard]] Question question() const;
   /// Takes that row with its answer. Rows come in the order of the tokens.
-  [[nodiscard]] Outcome take_row(const Selector& selector, std::size_t index);
+  [[nodiscard]] Outcome take_row(Selector& selector, std::size_t index);
 
   void fail(Error error);
 
   [[nodiscard]] bool wanted() const { return job_->sink->wanted(); }
   [[nodiscard]] bool has_room() const { return job_->sink->has_room(); }
-  [[nodiscard]] bool scores() const { return !job_->forced.empty(); }
+  [[nodiscard]] Instant deadline() const { return job_->deadline; }
+  [[nodiscard]] bool prompt_fed() const { return fed_ >= job_->prompt.size(); }
 
  private:
-  [[nodiscard]] TokenRecord record(const Selector& selector, std::size_t index) const;
+  [[nodiscard]] bool generates() const { return job_->mode == Mode::generate; }
+  [[nodiscard]] TokenRecord record(Selector& selector, std::size_t index) const;
+  [[nodiscard]] std::optional<double> distance(Selector& selector, std::size_t index) const;
   void count(Token token);
   void end(Finish finish, std::string text, Error error = {});
 

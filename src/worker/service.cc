@@ -103,7 +103,9 @@ struct Service::State {
                           .choices_max = engine.info().slots},
                .started_s = std::chrono::duration_cast<std::chrono::seconds>(
                                 std::chrono::system_clock::now().time_since_epoch())
-                                .count()},
+                                .count(),
+               .replays_exactly = replay == "exact",
+               .selection = options.selection},
         server(net, server_options(), [this](http::Exchange& exchange) { return handle(exchange); }) {}
 
   http::Task<void> handle(http::Exchange& exchange);
@@ -133,10 +135,11 @@ http::Task<void> Service::State::handle(http::Exchange& exchange) {
     http::Task<void> (*handler)(State&, Call&);
   };
   static constexpr auto get = [](State& state, Call& call) { return state.handle_get(call); };
-  static constexpr std::array<Route, 11> kRoutes = {{
+  static constexpr std::array<Route, 12> kRoutes = {{
       {"POST", "/v1/chat/completions", [](State&, Call& call) { return handle_generation(call, true); }},
       {"POST", "/v1/completions", [](State&, Call& call) { return handle_generation(call, false); }},
       {"POST", "/v1/score", [](State&, Call& call) { return handle_score(call); }},
+      {"POST", "/v1/replay", [](State&, Call& call) { return handle_replay(call); }},
       {"POST", "/tokenize", [](State&, Call& call) { return handle_tokenize(call); }},
       {"GET", "/v1/models", get},
       {"GET", "/v1/fingerprint", get},
@@ -149,7 +152,9 @@ http::Task<void> Service::State::handle(http::Exchange& exchange) {
   const auto& request = exchange.request();
   const auto path = std::string_view(request.target).substr(0, request.target.find('?'));
   const auto named = std::ranges::find(kRoutes, path, &Route::path);
-  Call call{shared, exchange, named == kRoutes.end() ? "other" : named->path, shared.net.now()};
+  const auto now = shared.net.now();
+  Call call{shared, exchange, named == kRoutes.end() ? "other" : named->path, now,
+            deadline_of(request.headers, now)};
   if (named == kRoutes.end()) {
     co_await respond_error(call, {.status = 404,
                                   .message = fmt::format("There is no '{}' here.", path),

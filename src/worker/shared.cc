@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <utility>
+
+#include "worker/mailbox.h"
 
 namespace truekeel::worker {
 namespace {
@@ -43,6 +46,43 @@ http::Task<void> respond_error(Call& call, ApiError error) {
                                  protocol::error_body(protocol::Provider::openai, error));
 }
 
+http::Task<std::optional<std::vector<TokenRecord>>> collect(Call& call, std::unique_ptr<Job> job) {
+  const auto mailbox = std::make_shared<Mailbox>(call.shared.context);
+  const MailboxCloser closer(*mailbox);
+  call.exchange.on_gone([mailbox] { mailbox->close(); });
+  job->sink = mailbox->sink(0);
+  job->deadline = call.deadline;
+  if (!call.shared.inference.submit(std::move(job))) {
+    co_await respond_error(call, queue_full());
+    co_return std::nullopt;
+  }
+  std::vector<TokenRecord> records;
+  while (true) {
+    auto deliveries = co_await mailbox->take();
+    if (deliveries.empty()) co_return std::nullopt;  // the client has left
+    for (auto& delivery : deliveries) {
+      if (!delivery.ending) {
+        records.push_back(std::move(delivery.record));
+      } else if (delivery.ending->finish == Finish::failed) {
+        co_await respond_error(call, to_api_error(delivery.ending->error));
+        co_return std::nullopt;
+      } else {
+        co_return records;
+      }
+    }
+  }
+}
+
+Instant deadline_of(const http::Headers& headers, Instant now) {
+  const auto text = headers.find("x-truekeel-timeout-ms");
+  std::uint32_t value_ms = 0;
+  if (!text) return Instant::max();
+  const auto* last = text->data() + text->size();
+  const auto [end, error] = std::from_chars(text->data(), last, value_ms);
+  if (error != std::errc() || end != last || value_ms == 0) return Instant::max();
+  return now + std::chrono::milliseconds(value_ms);
+}
+
 ApiError queue_full() {
   return {.status = 429,
           .message = "Too many requests wait already. Try again in a second.",
@@ -51,6 +91,9 @@ ApiError queue_full() {
 }
 
 ApiError to_api_error(const Error& error) {
+  if (error.code == ErrorCode::timeout) {
+    return {.status = 504, .message = error.message, .param = "", .code = "deadline_exceeded"};
+  }
   const bool unavailable = error.code == ErrorCode::unavailable;
   return {.status = unavailable ? 503 : 500, .message = error.message, .param = "", .code = ""};
 }

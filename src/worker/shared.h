@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +32,8 @@ struct Shared {
   const Fingerprint fingerprint;
   const RequestLimits limits;
   const std::int64_t started_s;
+  const bool replays_exactly;  ///< whether decode steps give the bits of one slot alone
+  const SelectionOptions selection;
   bool draining = false;
 
   [[nodiscard]] const engine::Vocabulary& vocabulary() const { return tokenizer.vocabulary(); }
@@ -42,10 +46,19 @@ struct Call {
   http::Exchange& exchange;
   std::string_view route;
   Instant began;
+  Instant deadline;  ///< that the client set; Instant::max() where it did not
 };
+
+/// Now and the x-truekeel-timeout-ms of a request; anything but a positive number of ms is ignored.
+[[nodiscard]] Instant deadline_of(const http::Headers& headers, Instant now);
 
 [[nodiscard]] http::Task<void> respond_json(Call& call, std::string body);
 [[nodiscard]] http::Task<void> respond_error(Call& call, protocol::ApiError error);
+
+/// Runs a job to its end and returns its records. Nothing when that failed or the client has left; the client
+/// has then been answered. Sets the job's sink and deadline.
+[[nodiscard]] http::Task<std::optional<std::vector<TokenRecord>>> collect(Call& call,
+                                                                          std::unique_ptr<Job> job);
 
 /// The 429 of a full queue.
 [[nodiscard]] protocol::ApiError queue_full();
@@ -62,6 +75,8 @@ struct Call {
 [[nodiscard]] http::Task<void> handle_generation(Call& call, bool chat);
 /// /v1/score.
 [[nodiscard]] http::Task<void> handle_score(Call& call);
+/// /v1/replay.
+[[nodiscard]] http::Task<void> handle_replay(Call& call);
 /// /tokenize.
 [[nodiscard]] http::Task<void> handle_tokenize(Call& call);
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import openai
 import pytest
-from worker_server import BINARY, MODEL_FILE, Worker, text_of
+from worker_server import BINARY, MODEL_FILE, Worker, text_of, wait_until
 
 ENDLESS = {"max_tokens": 1900, "extra_body": {"ignore_eos": True}}
 
@@ -19,13 +19,6 @@ ENDLESS = {"max_tokens": 1900, "extra_body": {"ignore_eos": True}}
 @pytest.fixture
 def folder(tmp_path) -> Path:
     return tmp_path
-
-
-def wait_until(condition, timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.02)
 
 
 def status_of(connection: http.client.HTTPConnection, path: str) -> int:

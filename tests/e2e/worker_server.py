@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -47,11 +48,25 @@ class Worker:
         request = urllib.request.Request(self.url + path, data=json.dumps(body).encode(), headers={"content-type": "application/json"})
         return json.load(urllib.request.urlopen(request))
 
+    def post_stream(self, path: str, **body) -> list[dict]:
+        """The data of every event of a streamed answer."""
+        request = urllib.request.Request(self.url + path, data=json.dumps({**body, "stream": True}).encode(),
+                                         headers={"content-type": "application/json"})
+        lines = urllib.request.urlopen(request).read().decode().split("\n\n")
+        return [json.loads(line.removeprefix("data: ")) for line in lines if line and line != "data: [DONE]"]
+
     def get(self, path: str) -> str:
         return urllib.request.urlopen(self.url + path).read().decode()
 
     def metric(self, name: str) -> float:
         return float(re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics"), re.MULTILINE)[1])
+
+
+def wait_until(condition, timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.02)
 
 
 def text_of(chunks: list) -> str:
