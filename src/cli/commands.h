@@ -19,6 +19,9 @@ void add_check_config(CLI::App& app, Run& run);
 /// `serve`.
 void add_serve(CLI::App& app, Run& run);
 
+/// `replay`.
+void add_replay(CLI::App& app, Run& run);
+
 /// `worker`.
 void add_worker(CLI::App& app, Run& run);
 

@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   add_serve(app, run);
   add_check_config(app, run);
   add_worker(app, run);
+  add_replay(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

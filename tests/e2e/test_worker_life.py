@@ -79,15 +79,54 @@ def test_one_that_leaves_frees_its_slot_and_a_full_queue_refuses(folder):
 def test_a_client_that_does_not_read_pauses_its_own_answer_only(folder):
     with Worker(folder, ctx=2048, parallel=2) as worker:
         host, port = worker.url.removeprefix("http://").split(":")
-        idle = socket.create_connection((host, int(port)))
+        idle = socket.socket()
+        # Small segments and a small buffer keep the kernel from taking the whole answer in.
+        idle.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.connect((host, int(port)))
         body = json.dumps({"messages": [{"role": "user", "content": "Go on."}], "stream": True, "max_tokens": 1900,
                            "ignore_eos": True, "logprobs": True, "top_logprobs": 20})
         idle.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
         wait_until(lambda: worker.metric("truekeel_worker_busy_slots") == 1)
-        assert worker.chat(max_tokens=20).usage.completion_tokens > 0
+
+        def tokens_beside(own: int) -> int:
+            """How many tokens others got while one that is read got so many."""
+            before = worker.metric('truekeel_worker_tokens_total{type="completion"}')
+            assert worker.chat(max_tokens=own, extra_body={"ignore_eos": True}).usage.completion_tokens == own
+            return worker.metric('truekeel_worker_tokens_total{type="completion"}') - before - own
+
+        wait_until(lambda: tokens_beside(20) == 0)
+        assert worker.metric("truekeel_worker_busy_slots") == 1, "paused, not ended"
+        assert worker.metric('truekeel_worker_tokens_total{type="completion"}') < 1900, "the answer was generated unread"
         idle.close()
         wait_until(lambda: worker.metric("truekeel_worker_busy_slots") == 0)
+
+
+def test_a_deadline_ends_an_answer_and_drops_one_that_waits(folder):
+    def ask(worker, timeout_ms: int, **more):
+        return worker.chat("Go on.", extra_headers={"x-truekeel-timeout-ms": str(timeout_ms)}, extra_body={"ignore_eos": True},
+                           **{"max_tokens": 1900, **more})
+
+    with Worker(folder, ctx=2048, parallel=1) as worker:
+        with pytest.raises(openai.APIStatusError) as late:
+            ask(worker, 300)
+        assert (late.value.status_code, late.value.code) == (504, "deadline_exceeded")
+        wait_until(lambda: worker.metric("truekeel_worker_busy_slots") == 0)
+        with pytest.raises(openai.APIError, match="deadline"):
+            list(ask(worker, 2000, stream=True))
+        wait_until(lambda: worker.metric("truekeel_worker_busy_slots") == 0)
+
+        running = worker.chat("Go on.", stream=True, **ENDLESS)
+        next(running)
+        with pytest.raises(openai.APIStatusError) as waited:
+            ask(worker, 300)
+        assert waited.value.status_code == 504
+        assert worker.metric("truekeel_worker_waiting_requests") == 0
+        assert worker.metric("truekeel_worker_busy_slots") == 1, "the answer under way goes on"
+        running.response.close()
+        for ignored in ("0", "soon", "-5", ""):
+            assert worker.chat(max_tokens=2, extra_headers={"x-truekeel-timeout-ms": ignored}).usage.completion_tokens > 0
+        assert json.loads(worker.get("/ready")) == {"status": "ok"}
 
 
 def test_sigterm_lets_answers_end(folder):

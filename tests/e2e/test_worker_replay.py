@@ -4,12 +4,13 @@ import json
 import os
 import random
 import socket
+import subprocess
 import threading
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from worker_server import MODEL, Worker, wait_until
+from worker_server import BINARY, MODEL, Worker, wait_until
 
 CTX = 512
 TOKENS = int(os.environ.get("TRUEKEEL_REPLAY_TOKENS", "2000"))
@@ -214,3 +215,60 @@ def test_a_clean_mixed_load_has_no_difference(tmp_path):
                 print(f"{done[0]} tokens in {done[1]} replays, {len(differences)} differences", flush=True)
     assert not differences, f"seed {seed}: {differences[:5]}"
     assert done[0] >= TOKENS
+
+
+def cli(*arguments, given: str = "") -> subprocess.CompletedProcess:
+    return subprocess.run([BINARY, "replay", *map(str, arguments)], input=given, capture_output=True, text=True, timeout=100)
+
+
+def test_the_command_says_whether_an_answer_is_the_same(worker, tmp_path):
+    answer = ask(worker, question("Tell me about a bakery."))
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(answer))
+    for url in (worker.url, worker.url + "/v1", worker.url + "/v1/"):
+        same = cli(url, file)
+        assert (same.returncode, same.stderr, same.stdout) == (0, "", f"exact replay of {len(answer['tokens'])} tokens: all the same\n")
+    piped = cli(worker.url, "--json", "--mode", "fast", given=json.dumps(answer))
+    assert (piped.returncode, json.loads(piped.stdout)["mode"]) == (0, "fast")
+
+    answer["tokens"][5] += 1
+    file.write_text(json.dumps(answer))
+    differs = cli(worker.url, file)
+    assert differs.returncode == 1 and "differ" in differs.stdout and f"position 5: the answer has {answer['tokens'][5]}" in differs.stdout
+    report = cli(worker.url, file, "--json")
+    assert report.returncode == 1 and json.loads(report.stdout)["summary"]["first_counted"] == 5
+    within = cli(worker.url, file, "--mode", "fast", "--tolerance", "1")
+    assert within.returncode == 0 and "none beyond the tolerance" in within.stdout
+
+
+def test_the_command_names_what_went_wrong(worker, tmp_path):
+    answer = {**question("Hi."), "tokens": [1, 2], "seed": 1}
+
+    def outcome(given, *more, url=worker.url):
+        result = cli(url, *more, given=given if isinstance(given, str) else json.dumps(given))
+        assert result.stdout == ""
+        return result.returncode, result.stderr
+
+    assert outcome({**answer, "system_fingerprint": "tk-0123456789abcdef"})[0] == 3
+    assert "equal numerics" in outcome({**answer, "system_fingerprint": "tk-0123456789abcdef"})[1]
+    for given, said in (("", "no JSON object"), ("[1]", "no JSON object"), ({**answer, "tokens": []}, "return_token_ids"),
+                        ({**answer, "seed": None}, "seed"), ({**answer, "model": "other"}, "other")):
+        code, text = outcome(given)
+        assert code == 2 and said in text, (given, text)
+    assert "cannot be read" in outcome("", tmp_path / "none.json")[1]
+    assert outcome(answer, url="ftp://x")[0] == outcome(answer, "--mode", "slow")[0] == outcome(answer, "--tolerance", "3")[0] == 2
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        code, text = outcome(answer, url=f"http://127.0.0.1:{unused.getsockname()[1]}")
+    assert code == 4 and text
+    code, text = outcome(answer, url=worker.url + "/elsewhere")
+    assert code == 4 and "must be a truekeel worker" in text
+    broken = cli(worker.url, "--json", given="x")
+    assert broken.returncode == 2 and "JSON object" in json.loads(broken.stdout)["error"]["message"]
+
+
+def test_the_command_explains_itself():
+    helped = cli("--help")
+    assert helped.returncode == 0
+    for said in ("Examples:", "truekeel replay http://127.0.0.1:9101 request.json", "--mode", "Exit codes:", "return_token_ids"):
+        assert said in helped.stdout

@@ -2,7 +2,8 @@
 
 Both serve the same model with the same slots, window and threads, and get the same requests: streamed chat,
 a fixed number of tokens, temperature .8, top-k 40, top-p .95, min-p .05. Rounds alternate between the servers and
-begin with the other one each time. Exit code 1 when a median ratio is below the bar.
+begin with the other one each time. The cases "full records" set our own server with full audit records against itself
+without them. Exit code 1 when a median ratio is below the bar.
 """
 
 import argparse
@@ -27,17 +28,21 @@ SAMPLING = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
 @dataclass(frozen=True)
 class Case:
     streams: int
-    logprobs: bool
+    logprobs: bool = False
+    audit: bool = False  # of ours, against ours without
 
     def __str__(self) -> str:
-        return f"{self.streams} stream{'s' if self.streams > 1 else ''}, {'top 20' if self.logprobs else 'no logprobs'}"
+        extra = "full records" if self.audit else "top 20" if self.logprobs else "no logprobs"
+        return f"{self.streams} stream{'s' if self.streams > 1 else ''}, {extra}"
 
 
-async def one_stream(host: str, port: int, case: Case, tokens: int, seed: int) -> int:
+async def one_stream(host: str, port: int, case: Case, tokens: int, seed: int, audit: bool) -> int:
     """Sends one streamed request, reads it to its end, and returns the tokens that the server counted."""
     body = {"messages": [{"role": "user", "content": f"Tell me a story about the number {seed}."}], "max_tokens": tokens,
             "stream": True, "stream_options": {"include_usage": True}, "ignore_eos": True, "seed": seed, "cache_prompt": False,
             **SAMPLING}
+    if audit:
+        body |= {"audit": "full"}
     if case.logprobs:
         body |= {"logprobs": True, "top_logprobs": 20}
     data = json.dumps(body).encode()
@@ -54,11 +59,11 @@ async def one_stream(host: str, port: int, case: Case, tokens: int, seed: int) -
     return usage["completion_tokens"]
 
 
-def tokens_per_s(url: str, case: Case, tokens: int, seed: int) -> float:
+def tokens_per_s(url: str, case: Case, tokens: int, seed: int, audit: bool) -> float:
     host, port = url.removeprefix("http://").split(":")
 
     async def run() -> int:
-        return sum(await asyncio.gather(*(one_stream(host, int(port), case, tokens, seed + i) for i in range(case.streams))))
+        return sum(await asyncio.gather(*(one_stream(host, int(port), case, tokens, seed + i, audit) for i in range(case.streams))))
 
     began = time.perf_counter()
     generated = asyncio.run(run())
@@ -76,15 +81,20 @@ def start(folder: Path, threads: int, ctx: int) -> dict[str, Program]:
 
 
 def measure(servers: dict[str, Program], case: Case, rounds: int, tokens: int) -> dict:
-    speeds: dict[str, list[float]] = {name: [] for name in servers}
-    for name, server in servers.items():
-        tokens_per_s(server.url, case, 8, 1)
+    """The first side of a comparison over the second, by rounds."""
+    ours = servers["truekeel"].url
+    sides = {"truekeel": (ours, case.audit), "without": (ours, False)} if case.audit else {
+        name: (server.url, False) for name, server in servers.items()}
+    speeds: dict[str, list[float]] = {name: [] for name in sides}
+    for url, audit in sides.values():
+        tokens_per_s(url, case, 8, 1, audit)
     for index in range(rounds):
-        order = list(servers) if index % 2 == 0 else list(reversed(servers))
+        order = list(sides) if index % 2 == 0 else list(reversed(sides))
         for name in order:
-            speeds[name].append(tokens_per_s(servers[name].url, case, tokens, 100 * index))
-    ratios = [own / other for own, other in zip(speeds["truekeel"], speeds["llama-server"])]
-    return {"streams": case.streams, "logprobs": case.logprobs, "tokens_per_s": speeds,
+            url, audit = sides[name]
+            speeds[name].append(tokens_per_s(url, case, tokens, 100 * index, audit))
+    ratios = [own / other for own, other in zip(*speeds.values())]
+    return {"streams": case.streams, "logprobs": case.logprobs, "audit": case.audit, "tokens_per_s": speeds,
             "median": {name: statistics.median(values) for name, values in speeds.items()},
             "ratio_median": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
 
@@ -102,16 +112,17 @@ def main(argv: list[str]) -> int:
     if not args.json:
         load = os.getloadavg()[0]
         print(f"{os.cpu_count()} CPUs, load {load:.1f} before; {args.threads} thread(s), {args.tokens} tokens an answer, {args.rounds} rounds")
-        print(f"{'':<24}{'truekeel':>10}{'llama-server':>14}   ratio: median (min to max)")
+        print(f"{'':<24}{'truekeel':>10}{'the other':>14}   ratio: median (min to max)")
     with tempfile.TemporaryDirectory(prefix="truekeel-bench-") as folder:
         servers = start(Path(folder), args.threads, args.ctx)
         try:
-            for case in (Case(1, False), Case(SLOTS, False), Case(1, True), Case(SLOTS, True)):
+            for case in (Case(1, False), Case(SLOTS, False), Case(1, True), Case(SLOTS, True), Case(1, audit=True),
+                         Case(SLOTS, audit=True)):
                 result = measure(servers, case, args.rounds, args.tokens)
                 results.append(result)
                 if not args.json:
                     median = result["median"]
-                    print(f"{case!s:<24}{median['truekeel']:>8.1f}/s{median['llama-server']:>12.1f}/s   {result['ratio_median']:.3f} "
+                    print(f"{case!s:<24}{median['truekeel']:>8.1f}/s{list(median.values())[1]:>12.1f}/s   {result['ratio_median']:.3f} "
                           f"({result['ratio_min']:.3f} to {result['ratio_max']:.3f})", flush=True)
         finally:
             for server in servers.values():
