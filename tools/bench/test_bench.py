@@ -1,6 +1,5 @@
 """Every bench says what it measures and can be called."""
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import bench  # noqa: E402
 
 @pytest.mark.parametrize("name", bench.names())
 def test_a_bench_has_a_summary_and_an_entry(name):
-    module = importlib.import_module(name)
+    module = bench.load(name)
     assert module.__doc__ and callable(module.main)
 
 
