@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Exact token selection: the same token, bit for bit, for every thread count, SIMD target, batch and
- * compiler. The contract with its mathematics: docs/selection.md.
+ * Exact token selection: the same token, bit for bit, for every shard count, thread count, SIMD target, batch
+ * and compiler. The contract with its mathematics: docs/selection.md.
  *
  * Thread safety: every function may be called from any thread; a workspace serves one call at a time.
  * No function allocates, throws, or keeps a pointer after it returns.
@@ -60,6 +60,11 @@ enum {
   TK_SELECT_BAD_VOCABULARY = 13,    /* 1 to 524288 tokens */
   TK_SELECT_BAD_BATCH = 14,         /* a pointer is missing, or stride, counts or dtype do not fit */
   TK_SELECT_WORKSPACE_TOO_SMALL = 15,
+  TK_SELECT_SHARD_DTYPES_DIFFER = 16, /* fault_shards: those unlike shard 0 */
+  TK_SELECT_SHARD_REQUESTS_DIFFER =
+      17,                             /* parameters, draw or vocabulary; fault_shards: those unlike shard 0 */
+  TK_SELECT_SHARD_RANGES_DIFFER = 18, /* they do not cover the vocabulary one after the other */
+  TK_SELECT_TRANSPORT_FAILED = 19,    /* a callback said so */
   TK_SELECT_BAD_STRUCT = 100, /* a struct has an unknown size, or fields that this library does not know */
   TK_SELECT_BAD_CHAIN = 101   /* an unknown operation, one that stands twice, or an edit after a filter */
 };
@@ -110,6 +115,7 @@ typedef struct tk_select_choice {
   uint32_t kept_count;
   uint64_t kept_weight;
   uint64_t begin, end;
+  uint64_t fault_shards; /* bit s for shard s; the last bit for 63 and all after it */
 } tk_select_choice;
 
 /* The token in the raw distribution, before bias, penalties, mask, temperature and filters. */
@@ -145,6 +151,55 @@ typedef struct tk_select_call {
 /* Selects. What is wrong with one row stands in its choice and has no effect on others; the returned fault is
  * of the call as a whole, and then nothing is written. failed_rows may be NULL. */
 TK_SELECT_API uint32_t tk_select(const tk_select_call* call, uint32_t* failed_rows);
+
+/* What the shards of a row say to each other: collective operations as MPI and NCCL have them. Every shard
+ * calls the same ones in the same order with the same sizes. Each returns 0, or anything else when it failed.
+ */
+typedef struct tk_select_transport {
+  uint32_t struct_size;
+  uint32_t rank;   /* of this shard */
+  uint32_t shards; /* in all */
+  uint32_t unused;
+  void* context; /* handed to every callback */
+  /* all becomes the concatenation of every shard's own bytes, in the order of ranks. */
+  int (*all_gather)(void* context, const void* own, size_t bytes, void* all);
+  /* values become their sums over all shards, modulo 2^64. */
+  int (*all_reduce_sum)(void* context, uint64_t* values, size_t count);
+  /* value becomes the sum over all lower ranks; 0 at rank 0. */
+  int (*exclusive_scan)(void* context, uint64_t* value);
+  /* Every shard's bytes become the root's. */
+  int (*broadcast)(void* context, void* data, size_t bytes, uint32_t root);
+} tk_select_transport;
+
+/* One shard's part of one row: the tokens [first_id, first_id + size) of a vocabulary, possibly none. The
+ * parts follow one another in the order of ranks. params, draw, vocabulary and round_to_coarsest are the same
+ * on every shard; ids in params are those of the whole vocabulary. */
+typedef struct tk_select_shard_call {
+  uint32_t struct_size;
+  uint32_t dtype;
+  const void* logits;
+  uint32_t first_id;
+  uint32_t size;
+  uint32_t vocabulary;
+  uint32_t round_to_coarsest; /* shards of different types: 0 refuses them, 1 rounds all to the coarsest */
+  const tk_select_params* params;
+  uint64_t draw;
+  const tk_select_transport* transport;
+  void* workspace; /* of tk_select_shard_workspace_bytes(vocabulary, shards) */
+  size_t workspace_bytes;
+  tk_select_choice* choice;
+  tk_select_full* full; /* or NULL: no full record */
+  uint32_t choice_size;
+  uint32_t full_size;
+} tk_select_shard_call;
+
+/* Selects one token from a row in shards. Every shard gets the same choice and record, those of the whole row
+ * in one piece. A returned fault is of this shard's call alone: it then has said nothing to the others, which
+ * wait. */
+TK_SELECT_API uint32_t tk_select_shard(const tk_select_shard_call* call);
+
+/* 0 when the vocabulary is not supported, or there is no shard. */
+TK_SELECT_API size_t tk_select_shard_workspace_bytes(uint32_t vocabulary, uint32_t shards);
 
 TK_SELECT_API void tk_select_params_init(tk_select_params* params);
 

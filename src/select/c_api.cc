@@ -9,6 +9,8 @@
 
 #include "select/buffers.h"
 #include "select/select.h"
+#include "select/shards.h"
+#include "select/transport.h"
 #include "select/weight.h"
 
 namespace truekeel::select {
@@ -17,7 +19,8 @@ namespace {
 static_assert(TK_SELECT_OPS == kOps && TK_SELECT_NO_ID == Failure::kNoId);
 static_assert(TK_SELECT_OP_MIN_P == static_cast<int>(Op::min_p) &&
               TK_SELECT_BF16 == static_cast<int>(DType::bf16));
-static_assert(TK_SELECT_WORKSPACE_TOO_SMALL == static_cast<int>(Fault::workspace_too_small));
+static_assert(TK_SELECT_WORKSPACE_TOO_SMALL == static_cast<int>(Fault::workspace_too_small) &&
+              TK_SELECT_TRANSPORT_FAILED == static_cast<int>(Fault::transport_failed));
 
 /// Copies a caller's struct over one with defaults. Nothing when it has fields that this library does not
 /// know.
@@ -72,11 +75,10 @@ std::optional<Chain> read_chain(const tk_select_params& from) {
   }
 }
 
-/// Writes the parameters at this index in C++ form; TK_SELECT_OK or what is wrong.
-std::uint32_t read_params(const tk_select_call& call, std::uint32_t index, Params& params) {
-  const std::uint32_t size = call.params->struct_size;
-  const auto* at =
-      reinterpret_cast<const unsigned char*>(call.params) + static_cast<std::size_t>(index) * size;
+/// Writes the parameters at this index of an array in C++ form; TK_SELECT_OK or what is wrong.
+std::uint32_t read_params(const tk_select_params* array, std::uint32_t index, Params& params) {
+  const std::uint32_t size = array->struct_size;
+  const auto* at = reinterpret_cast<const unsigned char*>(array) + static_cast<std::size_t>(index) * size;
   const auto from = read_struct(reinterpret_cast<const tk_select_params*>(at), size, default_params());
   if (!from || from->struct_size != size) return TK_SELECT_BAD_STRUCT;
   const auto chain = read_chain(*from);
@@ -111,6 +113,7 @@ tk_select_choice to_c(const Outcome& outcome) {
   if (!outcome) {
     choice.fault = static_cast<std::uint32_t>(outcome.error().fault);
     choice.fault_id = outcome.error().id;
+    choice.fault_shards = outcome.error().shards;
     return choice;
   }
   choice.id = outcome->id;
@@ -148,7 +151,7 @@ std::uint32_t select_rows(const tk_select_call& call, Buffers& buffers) {
   Params params;
   std::uint32_t fault = TK_SELECT_OK;
   for (std::uint32_t row = 0; row < call.rows; ++row) {
-    if (row == 0 || call.params_count > 1) fault = read_params(call, row, params);
+    if (row == 0 || call.params_count > 1) fault = read_params(call.params, row, params);
     FullRecord full;
     tk_select_choice choice{};
     if (fault == TK_SELECT_OK) {
@@ -166,6 +169,60 @@ std::uint32_t select_rows(const tk_select_call& call, Buffers& buffers) {
     if (call.full != nullptr) write_struct(to_c(full), call.full, row, call.full_size);
   }
   return failed;
+}
+
+/// A caller's callbacks as a transport.
+class CallbackTransport final : public Transport {
+ public:
+  explicit CallbackTransport(const tk_select_transport& calls) : calls_(calls) {}
+
+  [[nodiscard]] std::uint32_t rank() const override { return calls_.rank; }
+  [[nodiscard]] std::uint32_t size() const override { return calls_.shards; }
+  bool all_gather(std::span<const std::byte> own, std::span<std::byte> all) override {
+    return calls_.all_gather(calls_.context, own.data(), own.size(), all.data()) == 0;
+  }
+  bool all_reduce_sum(std::span<std::uint64_t> values) override {
+    return calls_.all_reduce_sum(calls_.context, values.data(), values.size()) == 0;
+  }
+  bool exclusive_scan(std::uint64_t& value) override {
+    return calls_.exclusive_scan(calls_.context, &value) == 0;
+  }
+  bool broadcast(std::span<std::byte> bytes, std::uint32_t root) override {
+    return calls_.broadcast(calls_.context, bytes.data(), bytes.size(), root) == 0;
+  }
+
+ private:
+  const tk_select_transport calls_;
+};
+
+bool fits(const tk_select_shard_call& call, const tk_select_transport& transport) {
+  const bool callbacks = transport.all_gather != nullptr && transport.all_reduce_sum != nullptr &&
+                         transport.exclusive_scan != nullptr && transport.broadcast != nullptr;
+  return callbacks && transport.rank < transport.shards && (call.logits != nullptr || call.size == 0) &&
+         call.dtype <= TK_SELECT_BF16 && call.params != nullptr && call.workspace != nullptr &&
+         call.choice != nullptr && call.size <= call.vocabulary;
+}
+
+/// Requires: the call fits. Writes nothing when the parameters cannot be read or the workspace is too small.
+std::uint32_t select_in_shard(const tk_select_shard_call& call, const tk_select_transport& calls) {
+  Params params;
+  if (const std::uint32_t fault = read_params(call.params, 0, params); fault != TK_SELECT_OK) return fault;
+  void* memory = call.workspace;
+  std::size_t space = call.workspace_bytes;
+  const std::size_t buffer_bytes = Buffers::bytes(call.vocabulary);
+  const std::size_t bytes = buffer_bytes + shard_message_bytes(calls.shards);
+  if (std::align(Buffers::kAlignment, bytes, memory, space) == nullptr) return TK_SELECT_WORKSPACE_TOO_SMALL;
+  auto* const begin = static_cast<std::byte*>(memory);
+  Buffers buffers = Buffers::place(begin, call.vocabulary);
+  CallbackTransport transport(calls);
+  const Shard shard{{call.logits, call.size, static_cast<DType>(call.dtype)}, call.first_id, call.vocabulary};
+  FullRecord full;
+  const Outcome outcome =
+      select_shard_in(buffers, {begin + buffer_bytes, bytes - buffer_bytes}, shard, params, {call.draw},
+                      transport, {call.round_to_coarsest != 0}, call.full ? &full : nullptr);
+  write_struct(to_c(outcome), call.choice, 0, call.choice_size);
+  if (call.full != nullptr) write_struct(to_c(outcome ? full : FullRecord{}), call.full, 0, call.full_size);
+  return TK_SELECT_OK;
 }
 
 }  // namespace
@@ -188,6 +245,25 @@ uint32_t tk_select(const tk_select_call* from, uint32_t* failed_rows) {
   const std::uint32_t failed = select_rows(*call, *buffers);
   if (failed_rows != nullptr) *failed_rows = failed;
   return TK_SELECT_OK;
+}
+
+uint32_t tk_select_shard(const tk_select_shard_call* from) {
+  if (from == nullptr) return TK_SELECT_BAD_STRUCT;
+  const auto call = read_struct(from, from->struct_size, tk_select_shard_call{});
+  if (!call || call->struct_size < sizeof(tk_select_shard_call) ||
+      call->choice_size < sizeof(std::uint32_t) * 2 || (call->full != nullptr && call->full_size == 0))
+    return TK_SELECT_BAD_STRUCT;
+  if (call->vocabulary == 0 || call->vocabulary > kVocabularyMax) return TK_SELECT_BAD_VOCABULARY;
+  if (call->transport == nullptr) return TK_SELECT_BAD_BATCH;
+  const auto transport = read_struct(call->transport, call->transport->struct_size, tk_select_transport{});
+  if (!transport || transport->struct_size < sizeof(tk_select_transport)) return TK_SELECT_BAD_STRUCT;
+  if (!fits(*call, *transport)) return TK_SELECT_BAD_BATCH;
+  return select_in_shard(*call, *transport);
+}
+
+size_t tk_select_shard_workspace_bytes(uint32_t vocabulary, uint32_t shards) {
+  if (vocabulary == 0 || vocabulary > kVocabularyMax || shards == 0) return 0;
+  return Buffers::bytes(vocabulary) + shard_message_bytes(shards) + Buffers::kAlignment;
 }
 
 void tk_select_params_init(tk_select_params* params) { *params = default_params(); }

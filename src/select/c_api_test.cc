@@ -122,7 +122,7 @@ TEST(CApi, ReadsChains) {
 }
 
 TEST(CApi, EveryFaultHasWords) {
-  for (uint32_t fault = 1; fault <= TK_SELECT_WORKSPACE_TOO_SMALL; ++fault)
+  for (uint32_t fault = 1; fault <= TK_SELECT_TRANSPORT_FAILED; ++fault)
     EXPECT_STRNE(tk_select_fault_text(fault), "unknown fault") << fault;
   EXPECT_STREQ(tk_select_fault_text(999), "unknown fault");
 }

@@ -37,11 +37,15 @@ class LocalGroup::Endpoint final : public Transport {
   }
 
   bool all_reduce_sum(std::span<std::uint64_t> values) override {
-    return reduce(values, [](std::uint64_t a, std::uint64_t b) { return a + b; });
-  }
-
-  bool all_reduce_max(std::span<std::uint64_t> values) override {
-    return reduce(values, [](std::uint64_t a, std::uint64_t b) { return std::max(a, b); });
+    // Others read what this one shows, so the result needs a place of its own until they are done.
+    result_.assign(values.begin(), values.end());
+    group_.exchange(rank_, std::as_bytes(values), [&] {
+      for (std::uint32_t other = 0; other < size(); ++other)
+        if (other != rank_)
+          for (std::size_t i = 0; i < values.size(); ++i) result_[i] += shown<std::uint64_t>(other)[i];
+    });
+    std::ranges::copy(result_, values.begin());
+    return true;
   }
 
   bool exclusive_scan(std::uint64_t& value) override {
@@ -65,20 +69,6 @@ class LocalGroup::Endpoint final : public Transport {
   template <class T>
   [[nodiscard]] const T* shown(std::uint32_t rank) const {
     return reinterpret_cast<const T*>(group_.shown_[rank].data());
-  }
-
-  template <class F>
-  bool reduce(std::span<std::uint64_t> values, F&& f) {
-    // Others read what this one shows, so the result needs a place of its own until they are done.
-    result_.assign(values.begin(), values.end());
-    group_.exchange(rank_, std::as_bytes(values), [&] {
-      for (std::uint32_t other = 0; other < size(); ++other)
-        if (other != rank_)
-          for (std::size_t i = 0; i < values.size(); ++i)
-            result_[i] = f(result_[i], shown<std::uint64_t>(other)[i]);
-    });
-    std::ranges::copy(result_, values.begin());
-    return true;
   }
 
   LocalGroup& group_;

@@ -15,7 +15,7 @@
 namespace truekeel::select {
 
 ShardPipeline::ShardPipeline(const Blocks& blocks, Agreement agreement, Buffers& buffers,
-                             Transport& transport, std::vector<std::byte>& messages)
+                             Transport& transport, std::span<std::byte> messages)
     : blocks_(blocks),
       agreement_(agreement),
       buffers_(buffers),
@@ -23,7 +23,7 @@ ShardPipeline::ShardPipeline(const Blocks& blocks, Agreement agreement, Buffers&
       messages_(messages),
       scale_(Scale::of(value_of_ordinal(agreement.top), 1)) {
   TK_ASSERT(agreement.top > kForbiddenOrdinal && agreement.vocabulary <= buffers.vocabulary);
-  messages_.resize(sizeof(Best) * transport.size());
+  TK_ASSERT(messages.size() >= message_bytes(transport.size()));
 }
 
 void ShardPipeline::set_temperature(float temperature) { scale_ = Scale::of(scale_.max, temperature); }
@@ -48,7 +48,7 @@ bool ShardPipeline::gather_best(std::uint32_t wanted, Ordinal& unsent) {
   Best best{};
   find_best(wanted, best);
   const std::size_t size = offsetof(Best, entries) + wanted * sizeof(Entry);
-  const auto all = std::span(messages_).first(size * transport_.size());
+  const auto all = messages_.first(size * transport_.size());
   if (!transport_.all_gather(std::as_bytes(std::span(&best, 1)).first(size), all)) return false;
   Candidates& list = buffers_.list;
   list.count = 0;
@@ -151,7 +151,7 @@ bool ShardPipeline::draw(std::uint64_t bits, Choice& choice) {
 /// The shard whose part holds the point finds the token and tells the others.
 bool ShardPipeline::draw_over_shards(std::uint64_t bits, Choice& choice) {
   const Part own = measure_kept();
-  const auto all = std::span(messages_).first(sizeof(Part) * transport_.size());
+  const auto all = messages_.first(sizeof(Part) * transport_.size());
   if (!transport_.all_gather(std::as_bytes(std::span(&own, 1)), all)) return false;
   const auto part_of = [&](std::uint32_t rank) {
     Part part;

@@ -8,7 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <span>
 
 #include "select/buffers.h"
 #include "select/histogram.h"
@@ -27,9 +27,12 @@ struct Agreement {
 
 class ShardPipeline {
  public:
-  /// Requires: buffers.groups are those of the blocks' survey; messages outlive the pipeline.
+  /// Requires: buffers.groups are those of the blocks' survey; messages have message_bytes(shards).
   ShardPipeline(const Blocks& blocks, Agreement agreement, Buffers& buffers, Transport& transport,
-                std::vector<std::byte>& messages);
+                std::span<std::byte> messages);
+
+  /// Room for the messages of so many shards.
+  [[nodiscard]] static std::size_t message_bytes(std::uint32_t shards) { return sizeof(Best) * shards; }
 
   void set_temperature(float temperature);
   // False: the transport failed.
@@ -67,7 +70,7 @@ class ShardPipeline {
   const Agreement agreement_;
   Buffers& buffers_;
   Transport& transport_;
-  std::vector<std::byte>& messages_;
+  const std::span<std::byte> messages_;
   Scale scale_;
   bool listed_ = false;          ///< true: buffers.list holds all that is kept, of all shards
   Cut cut_ = Cut::everything();  ///< if not listed: what is kept of this shard, in its own ids

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <optional>
 
+#include "base/assert.h"
+#include "select/buffers.h"
 #include "select/check.h"
 #include "select/edits.h"
 #include "select/full_record.h"
@@ -66,12 +68,14 @@ std::uint64_t hash_of(const Params& params, Draw draw, ShardOptions options, boo
 /// One shard's call.
 class Call {
  public:
-  Call(const Shard& shard, const Params& params, Transport& transport, ShardWorkspace& workspace)
+  Call(const Shard& shard, const Params& params, Transport& transport, Buffers& buffers,
+       std::span<std::byte> messages)
       : shard_(shard),
         params_(params),
         transport_(transport),
-        buffers_(workspace.buffers()),
-        messages_(workspace.messages()) {}
+        buffers_(buffers),
+        hellos_(reinterpret_cast<Hello*>(messages.data()), transport.size()),
+        messages_(messages.subspan(hellos_.size_bytes())) {}
 
   Outcome run(Draw draw, ShardOptions options, FullRecord* full);
 
@@ -92,8 +96,8 @@ class Call {
   const Params& params_;
   Transport& transport_;
   Buffers& buffers_;
-  std::vector<std::byte>& messages_;
-  std::vector<Hello> hellos_;
+  const std::span<Hello> hellos_;
+  const std::span<std::byte> messages_;
   DType rounded_to_ = DType::f32;  ///< fp32: not rounded
   Blocks raw_, blocks_;
 };
@@ -152,8 +156,7 @@ void Call::survey_parts(Hello& hello) {
 }
 
 bool Call::exchange(const Hello& own) {
-  hellos_.resize(transport_.size());
-  return transport_.all_gather(std::as_bytes(std::span(&own, 1)), std::as_writable_bytes(std::span(hellos_)));
+  return transport_.all_gather(std::as_bytes(std::span(&own, 1)), std::as_writable_bytes(hellos_));
 }
 
 template <class F>
@@ -251,9 +254,27 @@ Outcome Call::run(Draw draw, ShardOptions options, FullRecord* full) {
 
 ShardWorkspace::ShardWorkspace(std::uint32_t vocabulary) : workspace_(vocabulary) {}
 
+std::span<std::byte> ShardWorkspace::messages(std::uint32_t shards) {
+  if (const std::size_t needed = shard_message_bytes(shards); messages_.size() < needed)
+    messages_.resize(needed);
+  return messages_;
+}
+
+std::size_t shard_message_bytes(std::uint32_t shards) {
+  return sizeof(Hello) * shards + ShardPipeline::message_bytes(shards);
+}
+
+Outcome select_shard_in(Buffers& buffers, std::span<std::byte> messages, const Shard& shard,
+                        const Params& params, Draw draw, Transport& transport, ShardOptions options,
+                        FullRecord* full) {
+  TK_ASSERT(messages.size() >= shard_message_bytes(transport.size()));
+  return Call(shard, params, transport, buffers, messages).run(draw, options, full);
+}
+
 Outcome select_shard(const Shard& shard, const Params& params, Draw draw, Transport& transport,
                      ShardWorkspace& workspace, ShardOptions options, FullRecord* full) {
-  return Call(shard, params, transport, workspace).run(draw, options, full);
+  return select_shard_in(workspace.buffers(), workspace.messages(transport.size()), shard, params, draw,
+                         transport, options, full);
 }
 
 }  // namespace truekeel::select

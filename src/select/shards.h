@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "select/select.h"
@@ -34,8 +35,8 @@ class ShardWorkspace {
   explicit ShardWorkspace(std::uint32_t vocabulary);
 
   [[nodiscard]] Buffers& buffers() { return workspace_.buffers(); }
-  /// Grows to what the group's messages need, then stays.
-  [[nodiscard]] std::vector<std::byte>& messages() { return messages_; }
+  /// Grows to what a group of so many shards needs, then stays.
+  [[nodiscard]] std::span<std::byte> messages(std::uint32_t shards);
 
  private:
   Workspace workspace_;
@@ -44,10 +45,18 @@ class ShardWorkspace {
 
 /// Chooses one token from a row in shards. params, draw and options are the same on every shard; ids in
 /// params are those of the whole vocabulary. Collective: every endpoint of the transport calls it. Messages:
-/// 64 bytes a shard, and for filtered chains 1 KiB a shard where its best candidates suffice (certified by
+/// 48 bytes a shard, and for filtered chains 1 KiB a shard where its best candidates suffice (certified by
 /// their mass), else up to three histograms of 16 KiB.
 [[nodiscard]] Outcome select_shard(const Shard& shard, const Params& params, Draw draw, Transport& transport,
                                    ShardWorkspace& workspace, ShardOptions options = {},
                                    FullRecord* full = nullptr);
+
+/// The same in memory that the caller laid out. Requires: buffers are for the whole vocabulary; messages are
+/// aligned to 8 and have shard_message_bytes(shards).
+[[nodiscard]] Outcome select_shard_in(Buffers& buffers, std::span<std::byte> messages, const Shard& shard,
+                                      const Params& params, Draw draw, Transport& transport,
+                                      ShardOptions options = {}, FullRecord* full = nullptr);
+
+[[nodiscard]] std::size_t shard_message_bytes(std::uint32_t shards);
 
 }  // namespace truekeel::select

@@ -25,7 +25,6 @@ class Transport {
   /// all becomes the concatenation of every endpoint's own, in the order of ranks.
   [[nodiscard]] virtual bool all_gather(std::span<const std::byte> own, std::span<std::byte> all) = 0;
   [[nodiscard]] virtual bool all_reduce_sum(std::span<std::uint64_t> values) = 0;
-  [[nodiscard]] virtual bool all_reduce_max(std::span<std::uint64_t> values) = 0;
   /// value becomes the sum of the values of all lower ranks; 0 at rank 0.
   [[nodiscard]] virtual bool exclusive_scan(std::uint64_t& value) = 0;
   /// Every endpoint's bytes become the root's.

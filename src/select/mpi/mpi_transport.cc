@@ -22,11 +22,6 @@ bool MpiTransport::all_reduce_sum(std::span<std::uint64_t> values) {
                        communicator_) == MPI_SUCCESS;
 }
 
-bool MpiTransport::all_reduce_max(std::span<std::uint64_t> values) {
-  return MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_UINT64_T, MPI_MAX,
-                       communicator_) == MPI_SUCCESS;
-}
-
 bool MpiTransport::exclusive_scan(std::uint64_t& value) {
   const std::uint64_t own = value;
   value = 0;  // MPI leaves it as it was at rank 0

@@ -18,7 +18,6 @@ class MpiTransport final : public Transport {
   [[nodiscard]] std::uint32_t size() const override { return size_; }
   [[nodiscard]] bool all_gather(std::span<const std::byte> own, std::span<std::byte> all) override;
   [[nodiscard]] bool all_reduce_sum(std::span<std::uint64_t> values) override;
-  [[nodiscard]] bool all_reduce_max(std::span<std::uint64_t> values) override;
   [[nodiscard]] bool exclusive_scan(std::uint64_t& value) override;
   [[nodiscard]] bool broadcast(std::span<std::byte> bytes, std::uint32_t root) override;
 
