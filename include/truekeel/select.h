@@ -201,6 +201,33 @@ TK_SELECT_API uint32_t tk_select_shard(const tk_select_shard_call* call);
 /* 0 when the vocabulary is not supported, or there is no shard. */
 TK_SELECT_API size_t tk_select_shard_workspace_bytes(uint32_t vocabulary, uint32_t shards);
 
+/* Approximate top-k as accelerators do it: of the tokens t with equal t % bins the best alone is a candidate.
+ */
+typedef struct tk_select_bins_call {
+  uint32_t struct_size;
+  uint32_t dtype;
+  const void* logits;
+  uint32_t vocabulary;
+  uint32_t k;    /* at least 1 */
+  uint32_t bins; /* a power of two from 256 on */
+  uint32_t
+      exact_if_uncertified; /* 1: answer by the exact algorithm where the bins' answer is not certified */
+  void* workspace;          /* of tk_select_workspace_bytes(vocabulary) */
+  size_t workspace_bytes;
+  uint32_t* ids; /* k; those of the answer are written, ascending */
+} tk_select_bins_call;
+
+typedef struct tk_select_bins_answer {
+  uint32_t fault_id;  /* TK_SELECT_NO_ID: none */
+  uint32_t count;     /* ids written */
+  uint32_t certified; /* 1: the bins' answer is proved to be the k best */
+  uint32_t exact;     /* 1: certified, or answered by the exact algorithm */
+} tk_select_bins_answer;
+
+/* The k best tokens by bins; the best of all is always among them. */
+TK_SELECT_API uint32_t tk_select_top_k_by_bins(const tk_select_bins_call* call,
+                                               tk_select_bins_answer* answer);
+
 TK_SELECT_API void tk_select_params_init(tk_select_params* params);
 
 /* 0 when the vocabulary is not supported. */

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "select/bins.h"
 #include "select/buffers.h"
 #include "select/select.h"
 #include "select/shards.h"
@@ -137,12 +138,10 @@ tk_select_full to_c(const FullRecord& own) {
 }
 
 /// The workspace in the caller's memory, whatever its alignment; nothing when it is too small.
-std::optional<Buffers> place_buffers(const tk_select_call& call) {
-  void* memory = call.workspace;
-  std::size_t space = call.workspace_bytes;
-  if (std::align(Buffers::kAlignment, Buffers::bytes(call.vocabulary), memory, space) == nullptr)
+std::optional<Buffers> place_buffers(void* memory, std::size_t space, std::uint32_t vocabulary) {
+  if (std::align(Buffers::kAlignment, Buffers::bytes(vocabulary), memory, space) == nullptr)
     return std::nullopt;
-  return Buffers::place(static_cast<std::byte*>(memory), call.vocabulary);
+  return Buffers::place(static_cast<std::byte*>(memory), vocabulary);
 }
 
 std::uint32_t select_rows(const tk_select_call& call, Buffers& buffers) {
@@ -240,7 +239,7 @@ uint32_t tk_select(const tk_select_call* from, uint32_t* failed_rows) {
     return TK_SELECT_BAD_STRUCT;
   if (call->vocabulary == 0 || call->vocabulary > kVocabularyMax) return TK_SELECT_BAD_VOCABULARY;
   if (!fits(*call)) return TK_SELECT_BAD_BATCH;
-  auto buffers = place_buffers(*call);
+  auto buffers = place_buffers(call->workspace, call->workspace_bytes, call->vocabulary);
   if (!buffers) return TK_SELECT_WORKSPACE_TOO_SMALL;
   const std::uint32_t failed = select_rows(*call, *buffers);
   if (failed_rows != nullptr) *failed_rows = failed;
@@ -259,6 +258,28 @@ uint32_t tk_select_shard(const tk_select_shard_call* from) {
   if (!transport || transport->struct_size < sizeof(tk_select_transport)) return TK_SELECT_BAD_STRUCT;
   if (!fits(*call, *transport)) return TK_SELECT_BAD_BATCH;
   return select_in_shard(*call, *transport);
+}
+
+uint32_t tk_select_top_k_by_bins(const tk_select_bins_call* from, tk_select_bins_answer* answer) {
+  if (from == nullptr || answer == nullptr) return TK_SELECT_BAD_STRUCT;
+  const auto call = read_struct(from, from->struct_size, tk_select_bins_call{});
+  if (!call || call->struct_size < sizeof(tk_select_bins_call)) return TK_SELECT_BAD_STRUCT;
+  if (call->vocabulary == 0 || call->vocabulary > kVocabularyMax) return TK_SELECT_BAD_VOCABULARY;
+  if (call->logits == nullptr || call->workspace == nullptr || call->ids == nullptr ||
+      call->dtype > TK_SELECT_BF16)
+    return TK_SELECT_BAD_BATCH;
+  auto buffers = place_buffers(call->workspace, call->workspace_bytes, call->vocabulary);
+  if (!buffers) return TK_SELECT_WORKSPACE_TOO_SMALL;
+  const auto found =
+      top_k_by_bins_in(*buffers, {call->logits, call->vocabulary, static_cast<DType>(call->dtype)},
+                       {call->k, call->bins, call->exact_if_uncertified != 0}, {call->ids, call->k});
+  *answer = {TK_SELECT_NO_ID, 0, 0, 0};
+  if (!found) {
+    answer->fault_id = found.error().id;
+    return static_cast<uint32_t>(found.error().fault);
+  }
+  *answer = {TK_SELECT_NO_ID, found->count, found->certified, found->exact};
+  return TK_SELECT_OK;
 }
 
 size_t tk_select_shard_workspace_bytes(uint32_t vocabulary, uint32_t shards) {
