@@ -119,6 +119,22 @@ struct PoolConfig {
   bool operator==(const PoolConfig&) const = default;
 };
 
+/// Where incidents, changes and request records are kept.
+struct StoreConfig {
+  std::string sqlite_path = "truekeel.db";  ///< empty: in memory, gone with the process
+  std::uint32_t keep_days = 90;             ///< closed incidents and changes; request records: a day
+
+  bool operator==(const StoreConfig&) const = default;
+};
+
+/// Who is told of incidents.
+struct WebhookConfig {
+  std::string url;         ///< as written; empty: nobody
+  std::string secret_env;  ///< the variable that holds the key of its signatures
+
+  bool operator==(const WebhookConfig&) const = default;
+};
+
 struct Config {
   Address listen{"127.0.0.1", 8080};
   Address admin{"127.0.0.1", 9090};
@@ -127,6 +143,8 @@ struct Config {
   Limits limits;
   HealthSettings health;
   RetrySettings retry;
+  StoreConfig store;
+  WebhookConfig webhook;
   std::vector<ModelConfig> models;
   std::vector<PoolConfig> pools;  ///< in the order of the file
 

@@ -28,6 +28,8 @@ struct ConfigDraft {
   std::vector<Place> pools;       ///< beside Config::pools
 };
 
+/// `store`, `keep_days` and `webhook`.
+void read_keeping(const Section& top, Config& config);
 void read_models(const Place& place, ConfigDraft& draft);
 void read_pools(const Place& place, ConfigDraft& draft);
 

@@ -54,6 +54,8 @@ TEST(Config, TheDefaultPassesAndStatesTheDefaults) {
   EXPECT_EQ(parsed->limits, silent.limits);
   EXPECT_EQ(parsed->health, silent.health);
   EXPECT_EQ(parsed->retry, silent.retry);
+  EXPECT_EQ(parsed->store, silent.store);
+  EXPECT_EQ(parsed->webhook, silent.webhook);
   EXPECT_EQ(parsed->models[0].default_max_output, ModelConfig{}.default_max_output);
   EXPECT_EQ(parsed->pools[1].endpoints[0].timeout, EndpointConfig{}.timeout);
   EXPECT_EQ(parsed->pools[1].endpoints[0].weight_milli, EndpointConfig{}.weight_milli);
@@ -69,6 +71,9 @@ limits: {body_mib: 2, connections: 3, header_s: 4, idle_s: 5.5, drain_s: 0}
 health: {probe_interval_s: 1, probe_timeout_s: 2, unready_after: 3, eject_after: 4, ejection_s: 5,
          ejection_max_s: 6, max_ejected_fraction: 0.25}
 retry: {attempts: 1, budget_fraction: 0, min_per_s: 0.5}
+store: sqlite:/var/x.db
+keep_days: 7
+webhook: {url: "http://h:1/hook", secret_env: HOOK}
 models:
   - {name: org/m:1, tokenizer: "gguf:a b.gguf", default_max_output: 7, defaults: {temperature: 0, top_p: 0.9},
      classes: [{name: s, max_tokens: 16, pool: b}, {name: l, max_tokens: 17, pool: a}]}
@@ -87,6 +92,8 @@ pools:
   want.limits = {2 << 20, 3, seconds(4), milliseconds(5500), seconds(0)};
   want.health = {seconds(1), seconds(2), 3, 4, seconds(5), seconds(6), 0.25};
   want.retry = {1, 0, 0.5};
+  want.store = {"/var/x.db", 7};
+  want.webhook = {"http://h:1/hook", "HOOK"};
   want.models = {
       {"org/m:1", TokenizerKind::gguf, "a b.gguf", 7, {0.0, 0.9}, {{"s", 16, "b", 1}, {"l", 17, "a", 0}}},
       {"n", TokenizerKind::bound, "", 8, {}, {{"s", 16, "b", 1}}}};
@@ -136,16 +143,16 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Mistake{with("tokenizer: bound", "tokenizer: bound\n    defaults: {tempature: 1}"),
                 "f:4:16: models[0].defaults: unknown key 'tempature'; did you mean 'temperature'?"},
-        Mistake{with("store: x"),
-                "f:1:1: unknown key 'store'; known here: listen, admin, affinity_secret_env, clients, "
-                "limits, health, retry, models, pools"},
+        Mistake{with("bus: x"),
+                "f:1:1: unknown key 'bus'; known here: listen, admin, affinity_secret_env, clients, "
+                "limits, health, retry, store, keep_days, webhook, models, pools"},
         Mistake{with("limits: {idle_s: 1, idle_s: 2}"),
                 "f:1:21: limits: duplicate key 'idle_s'; it stands in line 1 already; keep one"},
         Mistake{with("    tokenizer: bound\n", ""),
                 "f:2:5: models[0]: 'tokenizer' is missing; add 'tokenizer: …'"},
         Mistake{"",
                 "f:1:1: must be a map, not nothing; write 'key: value' with keys of: listen, admin, "
-                "affinity_secret_env, clients, limits, health, retry, models, pools"},
+                "affinity_secret_env, clients, limits, health, retry, store, keep_days, webhook, models, pools"},
         Mistake{with("limits: [1]"),
                 "f:1:9: limits: must be a map, not a list; write 'key: value' with keys of: "
                 "body_mib, connections, header_s, idle_s, drain_s"}));
@@ -169,6 +176,16 @@ INSTANTIATE_TEST_SUITE_P(
                 "whole number from 1 to 4096"},
         Mistake{with("retry: {budget_fraction: nan}"),
                 "f:1:26: retry.budget_fraction: 'nan' is out of range; write a number from 0 to 1"},
+        Mistake{with("store: postgresql://x"),
+                "f:1:8: store: 'postgresql://x' is no store; write sqlite:FILE or memory"},
+        Mistake{with("store: 'sqlite:'"), "f:1:8: store: 'sqlite:' is no store; write sqlite:FILE or memory"},
+        Mistake{with("keep_days: 0"),
+                "f:1:12: keep_days: '0' is out of range; write a whole number from 1 to 3650"},
+        Mistake{with("webhook: {url: 'https://x/y', secret_env: S}"),
+                "f:1:16: webhook.url: https is not supported; write http://HOST:PORT/PATH"},
+        Mistake{with("webhook: {url: 'http://x/y'}"),
+                "f:1:10: webhook: 'secret_env' is missing; name the environment variable with the key of its "
+                "signatures"},
         Mistake{with("health: {ejection_s: 400}"),
                 "f:1:9: health: ejection_max_s is shorter than ejection_s; make it at least as long"},
         Mistake{with("listen: 8080"),
@@ -291,7 +308,7 @@ TEST(Config, AnAliasBombIsRefusedUnexpanded) {
 
 TEST(Config, ALaterKeyIsUnknownUntilItWorks) {
   for (const auto* key :
-       {"store", "bus", "audit", "evidence", "rescore", "replay", "canaries", "recovery", "tls"}) {
+       {"bus", "audit", "evidence", "rescore", "replay", "canaries", "recovery", "tls"}) {
     EXPECT_THAT(problems(with(std::string(key) + ": x")), ElementsAre(HasSubstr("unknown key")));
   }
 }

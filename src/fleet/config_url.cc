@@ -100,7 +100,7 @@ Result<Url> parse_url(std::string_view text) {
   const auto wrong = [](std::string message) {
     return fail(ErrorCode::invalid_argument, std::move(message));
   };
-  if (text.starts_with("https://")) return wrong("https to endpoints is not supported");
+  if (text.starts_with("https://")) return wrong("https is not supported");
   if (!text.starts_with(kScheme)) return wrong("the URL does not begin with http://");
   text.remove_prefix(kScheme.size());
   const auto slash = text.find('/');

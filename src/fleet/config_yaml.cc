@@ -115,6 +115,7 @@ void read_top(const Section& top, ConfigDraft& draft) {
   if (const auto place = top.child("limits")) read_limits(*place, config.limits);
   if (const auto place = top.child("health")) read_health(*place, config.health);
   if (const auto place = top.child("retry")) read_retry(*place, config.retry);
+  read_keeping(top, config);
   if (const auto place = top.child("models", Presence::required)) read_models(*place, draft);
   if (const auto place = top.child("pools", Presence::required)) read_pools(*place, draft);
   check_addresses(top, config);
@@ -140,8 +141,9 @@ std::expected<Config, std::vector<ConfigProblem>> parse_config(std::string_view 
     return one_problem(fault.line, fault.column, std::move(fault.message), std::move(fault.fix));
   }
   ConfigDraft draft;
-  const Section top(Place{&*tree, "", &draft.problems}, {"listen", "admin", "affinity_secret_env", "clients",
-                                                         "limits", "health", "retry", "models", "pools"});
+  const Section top(Place{&*tree, "", &draft.problems},
+                    {"listen", "admin", "affinity_secret_env", "clients", "limits", "health", "retry", "store",
+                     "keep_days", "webhook", "models", "pools"});
   if (tree->kind == YamlNode::Kind::map) read_top(top, draft);
   if (!draft.problems.empty()) return std::unexpected(draft.problems.take());
   return std::move(draft.config);

@@ -39,6 +39,12 @@ retry:                          # only before the first byte of the answer
   budget_fraction: 0.2          # retries per request in the long run
   min_per_s: 3                  # on top of it, for quiet hours
 
+store: sqlite:truekeel.db       # incidents, changes, how requests were handled; or memory: gone at the end
+keep_days: 90                   # closed incidents and changes; how requests were handled is kept a day
+
+# Tells another program of incidents, signed as Standard Webhooks; the secret stands in an environment variable.
+# webhook: {url: "http://127.0.0.1:7000/hook", secret_env: TRUEKEEL_WEBHOOK_SECRET}
+
 models:
   - name: smollm2-135m          # what clients put into "model"
     # How to count a prompt's tokens where its length in bytes does not decide the class:

@@ -21,6 +21,7 @@ Json member_json(const MemberView& member) {
   json["drained"] = member.drained;
   json["in_flight"] = member.in_flight;
   json["requests"] = member.requests;
+  if (member.drained) json["requests_since_drain"] = member.requests_since_drain;
   json["failures"] = member.failures;
   if (member.ejected_for > Duration::zero()) {
     json["ejected_for_s"] = std::chrono::duration<double>(member.ejected_for).count();

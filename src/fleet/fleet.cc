@@ -166,8 +166,11 @@ std::vector<EndpointId> Fleet::take_due_probes(Instant now) {
 
 bool Fleet::set_drained(std::string_view endpoint, bool drained) {
   const auto id = find(endpoint);
-  if (id) members_[*id].drained = drained;
-  return id.has_value();
+  if (!id) return false;
+  Member& member = members_[*id];
+  if (drained && !member.drained) member.requests_at_drain = member.requests;
+  member.drained = drained;
+  return true;
 }
 
 bool Fleet::drain(std::string_view endpoint) { return set_drained(endpoint, true); }
@@ -208,6 +211,7 @@ MemberView Fleet::view(EndpointId endpoint, Instant now) const {
           .drained = member.drained,
           .in_flight = member.in_flight,
           .requests = member.requests,
+          .requests_since_drain = member.drained ? member.requests - member.requests_at_drain : 0,
           .failures = member.failures,
           .ejected_for = std::max(Duration::zero(), member.health.ejected_until() - now)};
 }

@@ -70,6 +70,7 @@ struct MemberView {
   bool drained = false;
   std::uint32_t in_flight = 0;
   std::uint64_t requests = 0;
+  std::uint64_t requests_since_drain = 0;  ///< 0 when not drained
   std::uint64_t failures = 0;
   Duration ejected_for{};  ///< from now; 0 when not ejected
 };
@@ -127,6 +128,7 @@ class Fleet {
     bool probing = false;
     std::uint32_t in_flight = 0;
     std::uint64_t requests = 0;
+    std::uint64_t requests_at_drain = 0;
     std::uint64_t failures = 0;
   };
   struct Pool {

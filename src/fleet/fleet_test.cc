@@ -213,6 +213,16 @@ TEST_F(FleetTest, ADrainOvertakesADecision) {
   EXPECT_TRUE(fleet_.begin(decision->order.back().endpoint));
 }
 
+TEST_F(FleetTest, CountsWhatBeganSinceADrainExactly) {
+  ASSERT_TRUE(fleet_.begin(0));
+  ASSERT_TRUE(fleet_.drain("s1"));
+  EXPECT_FALSE(fleet_.begin(0));
+  const auto drained = fleet_.view(0, now_);
+  EXPECT_EQ(drained.in_flight, 1u);
+  EXPECT_EQ(drained.requests, 1u);
+  EXPECT_EQ(drained.requests_since_drain, 0u);
+}
+
 TEST_F(FleetTest, RetriesNeedBothAReasonAndABudget) {
   const FailedAttempt refused{Outcome::connect_failure, 1, false, false};
   EXPECT_FALSE(fleet_.take_retry({Outcome::timeout, 1, true, false}, now_));
