@@ -46,8 +46,18 @@ bool is_action(std::string_view path) { return path.starts_with(kEndpoints) || p
 
 }  // namespace
 
+Admin::Admin(http::Net& net, Shared& shared, const Webhook* webhook)
+    : net_(net), shared_(shared), webhook_(webhook) {
+  if (shared_.incidents() != nullptr) incidents_.emplace(net, *shared_.incidents());
+}
+
 http::Task<void> Admin::handle(http::Exchange& exchange) {
-  const auto answered = answer(exchange.request());
+  const auto& request = exchange.request();
+  const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
+  if (incidents_ && comes_from_here(request.headers) && IncidentApi::serves(path)) {
+    co_return co_await incidents_->handle(exchange);
+  }
+  const auto answered = answer(request);
   http::Headers headers = {{"content-type", answered.type}, {"cache-control", "no-store"}};
   if (!answered.allow.empty()) headers.add("allow", answered.allow);
   static_cast<void>(co_await exchange.respond(answered.status, headers, answered.body));
@@ -95,10 +105,7 @@ Admin::Answer Admin::read(std::string_view path) {
   }
   if (path == "/metrics") {
     return {
-        .status = 200,
-        .type = "text/plain; version=0.0.4; charset=utf-8",
-        .body = shared_.fleet([&](const fleet::Fleet& fleet) { return shared_.metrics().text(fleet, now); }),
-        .allow = {}};
+        .status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics(now), .allow = {}};
   }
   if (path == "/api/v1/fleet") {
     return {.status = 200,
@@ -108,8 +115,15 @@ Admin::Answer Admin::read(std::string_view path) {
   }
   return Answer::problem(
       404, "Not found",
-      "served are /livez, /readyz, /metrics, /api/v1/fleet, POST /api/v1/endpoints/NAME/drain and "
-      "/undrain, POST /api/v1/affinity/POOL/unstick");
+      "served are /livez, /readyz, /metrics, /api/v1/fleet, /incidents, /changes, /requests/ID, /events, "
+      "POST /api/v1/endpoints/NAME/drain and /undrain, POST /api/v1/affinity/POOL/unstick");
+}
+
+std::string Admin::metrics(Instant now) {
+  auto text = shared_.fleet([&](const fleet::Fleet& fleet) { return shared_.metrics().text(fleet, now); });
+  if (shared_.incidents() != nullptr) text += shared_.incidents()->metrics_text();
+  if (webhook_ != nullptr) text += webhook_->metrics_text();
+  return text;
 }
 
 Admin::Answer Admin::act(std::string_view path) {

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin API: /livez /readyz /metrics, the fleet's state, drain, undrain, unstick. Errors are
+// The admin API: /livez /readyz /metrics, the fleet's state, drain, undrain, unstick, and incidents
+// (incident_api.h). Errors are
 // problem+json (RFC 9457). Thread safety: one thread.
 #pragma once
 
+#include <optional>
+
+#include "gateway/incident_api.h"
 #include "gateway/shared.h"
+#include "gateway/webhook.h"
 #include "http/server.h"
 
 namespace truekeel::gateway {
 
 class Admin {
  public:
-  /// Both are borrowed for life.
-  Admin(http::Net& net, Shared& shared) : net_(net), shared_(shared) {}
+  /// All are borrowed for life; `webhook` may be null.
+  Admin(http::Net& net, Shared& shared, const Webhook* webhook = nullptr);
 
   http::Task<void> handle(http::Exchange& exchange);
 
@@ -20,12 +25,15 @@ class Admin {
   [[nodiscard]] Answer answer(const http::RequestHead& request);
   [[nodiscard]] static bool comes_from_here(const http::Headers& headers);
   [[nodiscard]] Answer read(std::string_view path);
+  [[nodiscard]] std::string metrics(Instant now);
   [[nodiscard]] Answer act(std::string_view path);
   [[nodiscard]] Answer drain(std::string_view endpoint, bool drained);
   [[nodiscard]] Answer unstick(std::string_view pool);
 
   http::Net& net_;
   Shared& shared_;
+  const Webhook* webhook_;
+  std::optional<IncidentApi> incidents_;
 };
 
 }  // namespace truekeel::gateway

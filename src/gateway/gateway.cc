@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/gateway.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
 #include <random>
 #include <thread>
 
 #include "base/log.h"
 #include "gateway/admin.h"
+#include "gateway/incident_watch.h"
 #include "gateway/prober.h"
 #include "gateway/proxy.h"
 #include "http/tcp_net.h"
@@ -55,6 +60,25 @@ class LoopThread {
   std::thread thread_;
 };
 
+struct WebhookTarget {
+  http::Url url;
+  WebhookKey key;
+};
+
+/// Nothing when nobody is to be told.
+Result<std::optional<WebhookTarget>> webhook_target(const fleet::WebhookConfig& config) {
+  if (config.url.empty()) return std::nullopt;
+  auto url = http::parse_url(config.url);
+  if (!url) return std::unexpected(url.error());
+  const char* secret = std::getenv(config.secret_env.c_str());
+  auto key = WebhookKey::parse(secret == nullptr ? "" : secret);
+  if (!key) {
+    return fail(ErrorCode::invalid_argument, fmt::format("webhook: the environment variable {}: {}",
+                                                         config.secret_env, key.error().message));
+  }
+  return WebhookTarget{std::move(*url), std::move(*key)};
+}
+
 }  // namespace
 
 class Gateway::IoThread {
@@ -93,15 +117,20 @@ class Gateway::IoThread {
 
 class Gateway::ControlThread {
  public:
-  explicit ControlThread(Shared& shared)
-      : admin_(loop_.net(), shared),
+  ControlThread(Shared& shared, std::optional<WebhookTarget> target)
+      : admin_(loop_.net(), shared, make_webhook(shared, std::move(target))),
         server_(loop_.net(), admin_options(),
                 [this](http::Exchange& exchange) { return admin_.handle(exchange); }),
-        prober_(loop_.net(), shared) {}
+        prober_(loop_.net(), shared),
+        watch_(loop_.net(), shared) {}
 
   Result<std::uint16_t> listen(const http::Endpoint& at) { return server_.listen(at); }
   void run() {
-    loop_.post([this] { http::spawn(loop_.net(), prober_.run()); });
+    loop_.post([this] {
+      http::spawn(loop_.net(), prober_.run());
+      http::spawn(loop_.net(), watch_.run());
+      if (webhook_) http::spawn(loop_.net(), webhook_->run());
+    });
     loop_.run();
   }
   void stop() { loop_.stop(); }
@@ -119,10 +148,18 @@ class Gateway::ControlThread {
     return options;
   }
 
+  const Webhook* make_webhook(Shared& shared, std::optional<WebhookTarget> target) {
+    if (!target) return nullptr;
+    return &webhook_.emplace(loop_.net(), shared.incidents()->events(), std::move(target->url),
+                             std::move(target->key));
+  }
+
   LoopThread loop_;
+  std::optional<Webhook> webhook_;
   Admin admin_;
   http::Server server_;
   Prober prober_;
+  IncidentWatch watch_;
 };
 
 Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Config> config,
@@ -135,6 +172,9 @@ Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Con
   auto shared = Shared::make(config, options.affinity_secret, std::chrono::steady_clock::now());
   if (!shared) return std::unexpected(shared.error());
   gateway->shared_ = std::move(*shared);
+  auto desk = IncidentDesk::open(*config, random_bits());
+  if (!desk) return std::unexpected(desk.error());
+  gateway->shared_->open_incidents(std::move(*desk));
   if (const auto opened = gateway->open(*config, options); !opened) return std::unexpected(opened.error());
   for (auto& thread : gateway->io_threads_) thread->run();
   gateway->control_->run();
@@ -152,7 +192,9 @@ Result<void> Gateway::open(const fleet::Config& config, const GatewayOptions& op
     if (!port) return std::unexpected(port.error());
     port_ = *port;
   }
-  control_ = std::make_unique<ControlThread>(*shared_);
+  auto target = webhook_target(config.webhook);
+  if (!target) return std::unexpected(target.error());
+  control_ = std::make_unique<ControlThread>(*shared_, std::move(*target));
   const auto port = control_->listen({config.admin.host, config.admin.port});
   if (!port) return std::unexpected(port.error());
   admin_port_ = *port;

@@ -9,9 +9,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.h"
 #include "fleet/fleet.h"
+#include "incident/request_record.h"
 
 namespace truekeel::gateway {
 
@@ -20,6 +22,8 @@ struct CallRecord {
   std::string_view operation;  ///< as OpenTelemetry names it
   std::string model;           ///< a configured one, or empty
   std::string pool, endpoint, context_class, counted;
+  std::string fingerprint;
+  std::vector<incident::SignalNote> signals;  ///< what each signal did with it
   int status = 0;
   std::string_view end;  ///< ok, refused, upstream_error, cut, client_left
   Duration total{};

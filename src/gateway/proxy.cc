@@ -82,6 +82,25 @@ std::string model_json(const fleet::ModelConfig& model) {
                      protocol::quoted(model.name));
 }
 
+incident::RequestRecord as_request_record(const ClientCall& call, WallTime now) {
+  const auto& record = call.record;
+  return {.id = call.id,
+          .at = now,
+          .operation = std::string(record.operation),
+          .model = record.model,
+          .context_class = record.context_class,
+          .pool = record.pool,
+          .endpoint = record.endpoint,
+          .fingerprint = record.fingerprint,
+          .counted = record.counted,
+          .status = static_cast<std::uint32_t>(record.status),
+          .end = std::string(record.end),
+          .duration_ms = static_cast<std::uint32_t>(record.total / std::chrono::milliseconds(1)),
+          .input_tokens = record.input_tokens,
+          .output_tokens = record.output_tokens,
+          .signals = record.signals};
+}
+
 std::string_view end_of(const http::Exchange& exchange, fleet::Outcome outcome, int status) {
   if (exchange.gone() || outcome == fleet::Outcome::client_left) return "client_left";
   if (outcome == fleet::Outcome::success) return "ok";
@@ -242,8 +261,12 @@ http::Task<void> Proxy::deliver(ClientCall& call, const Ask& ask, const fleet::D
     const auto& served_class = decision.model->classes[candidate.class_index];
     call.record.endpoint = shared_.upstream(candidate.endpoint).config().name;
     call.record.pool = served_class.pool;
+    if (auto* incidents = shared_.incidents()) {
+      incidents->on_routed(call.record.endpoint, served_class.name, decision.affinity, net_.wall_now());
+    }
     if (candidate.overflow) shared_.metrics().on_overflow(served_class.pool);
     result = co_await attempt.run(call, ask, decision, candidate);
+    call.record.fingerprint = shared_.upstream(candidate.endpoint).fingerprint();
     if (result.delivered) break;
   }
   if (!result.delivered) co_await respond(call, std::move(result.answer));
@@ -296,6 +319,9 @@ void Proxy::finish_record(ClientCall& call) {
   record.total = net_.now() - call.arrived;
   if (record.end.empty()) record.end = "refused";
   shared_.metrics().on_call(record);
+  if (auto* incidents = shared_.incidents(); incidents != nullptr && !record.model.empty()) {
+    incidents->on_done(as_request_record(call, net_.wall_now()));
+  }
   const bool bad = record.end == "cut" || record.end == "upstream_error";
   log(bad ? LogLevel::warning : LogLevel::debug, "request.done",
       {{"id", call.id},

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "base/log.h"
 #include "base/read_file.h"
 
 namespace truekeel::gateway {
@@ -69,6 +70,14 @@ Result<std::unique_ptr<Shared>> Shared::make(std::shared_ptr<const fleet::Config
     shared->clients_.emplace(std::move(*clients));
   }
   return shared;
+}
+
+void Shared::open_incidents(std::unique_ptr<IncidentDesk> desk) {
+  incidents_ = std::move(desk);
+  for (const auto& name : incidents_->drained_before()) {
+    if (!fleet([&](fleet::Fleet& fleet) { return fleet.drain(name); })) continue;
+    log_info("endpoint.drained", {{"endpoint", name}, {"because", "an open incident"}});
+  }
 }
 
 bool Shared::ready(Instant now) {

@@ -13,6 +13,7 @@
 #include "fleet/affinity.h"
 #include "fleet/client_keys.h"
 #include "fleet/fleet.h"
+#include "gateway/incident_desk.h"
 #include "gateway/metrics.h"
 #include "http/net.h"
 #include "protocol/dialect.h"
@@ -85,6 +86,11 @@ class Shared {
   [[nodiscard]] Upstream& upstream(fleet::EndpointId endpoint) { return *upstreams_[endpoint]; }
   [[nodiscard]] Metrics& metrics() { return metrics_; }
 
+  /// Before any call is taken. Endpoints that were drained because of an incident are drained again.
+  void open_incidents(std::unique_ptr<IncidentDesk> desk);
+  /// Null when there are none, as in simulations.
+  [[nodiscard]] IncidentDesk* incidents() { return incidents_.get(); }
+
   /// Shutting down: readiness fails, nothing new is accepted.
   void start_draining() { draining_ = true; }
   [[nodiscard]] bool draining() const { return draining_; }
@@ -98,6 +104,7 @@ class Shared {
   Metrics metrics_;
   std::atomic<bool> draining_ = false;
   std::vector<std::unique_ptr<Upstream>> upstreams_;  // by EndpointId
+  std::unique_ptr<IncidentDesk> incidents_;
   std::mutex mutex_;
   fleet::Fleet fleet_;  // guarded by mutex_
   std::mutex clients_mutex_;

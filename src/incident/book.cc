@@ -287,6 +287,9 @@ Book::Changed Book::on_impact(const ImpactLedger& ledger, WallTime now) {
 
 void Book::restore(Incident incident) {
   last_number_ = std::max(last_number_, incident.number);
+  for (const auto& carrier : incident.carriers) {
+    if (incident.open() && carrier.drained) carriers_.insert_or_assign(carrier.endpoint, carrier);
+  }
   const auto number = incident.number;
   incidents_.insert_or_assign(number, std::move(incident));
 }

@@ -176,9 +176,12 @@ TEST_F(BookTest, ImpactIsMeasuredUntilContainment) {
 
 TEST_F(BookTest, NumbersGoOnAfterARestart) {
   find("a", kS1, t0, true);
+  route("s1", true, 0, t0 + minutes(1));
   Book next(test_fleet());
   next.restore(incident(1));
   EXPECT_EQ(*next.find(1), incident(1));
+  const Routing still{"s1", true, 0, 0};
+  EXPECT_THAT(next.on_routing({&still, 1}, t0 + hours(1)), IsEmpty()) << "drained since then";
   EXPECT_THAT(next.on_finding(test_finding("z", kS2, t0 + hours(9), true), t0 + hours(9)), ElementsAre(2));
 }
 

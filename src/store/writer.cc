@@ -52,10 +52,10 @@ bool Writer::put(Item item) {
   return true;
 }
 
-void Writer::flush() {
+bool Writer::flush(Duration most) {
   std::unique_lock lock(mutex_);
   const auto all = put_;
-  changed_.wait(lock, [&] { return tried_ >= all; });
+  return changed_.wait_for(lock, most, [&] { return tried_ >= all; });
 }
 
 Writer::State Writer::state() const {

@@ -38,8 +38,8 @@ class Writer {
   /// False when there is no room; the item is then dropped and counted.
   bool put(Item item);
 
-  /// Waits until all that was put before has been tried.
-  void flush();
+  /// Waits until all that was put before has been tried; false when that takes longer.
+  bool flush(Duration most = std::chrono::seconds(10));
 
   struct State {
     std::uint64_t written = 0, dropped = 0;

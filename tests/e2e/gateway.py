@@ -50,6 +50,7 @@ class Gateway:
     def __init__(self, settings: dict, folder: Path, name: str = "gateway", wait: bool = True, env: dict | None = None):
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{name}.yaml"
+        settings = {"store": f"sqlite:{folder / name}.db", **settings}
         file.write_text(yaml.safe_dump(settings, sort_keys=False))
         self.program = Program([BINARY, "serve", "-c", file, "--log-level", "debug"], folder / f"{name}.log", name, env)
         line = wait_until(lambda: next((line for line in list(self.program.lines) if "listening at" in line), None)

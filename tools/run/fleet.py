@@ -23,6 +23,7 @@ TRAINED_WINDOW = 8192
 CONFIG = """\
 listen: 127.0.0.1:{port}
 admin: 127.0.0.1:{admin_port}
+store: sqlite:{logs}/truekeel.db
 models:
   - name: {model_name}
     tokenizer: gguf:{model}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/incident_desk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "incident/incident_json.h"
+#include "store/sqlite_store.h"
+
+namespace truekeel::gateway {
+namespace {
+
+constexpr std::size_t kIncidentsMax = 1000;
+constexpr std::size_t kChangesMax = 1000;  ///< the latest, kept in memory to be ranked
+/// An explanation may be asked for before it is written.
+constexpr Duration kFlush = std::chrono::milliseconds(200);
+constexpr Duration kCountsKept = std::chrono::hours(48);
+
+store::WriterOptions writer_options(const fleet::Config& config) {
+  store::WriterOptions options;
+  options.keep = std::chrono::days(config.store.keep_days);
+  return options;
+}
+
+}  // namespace
+
+std::vector<incident::EndpointFacts> endpoint_facts(const fleet::Config& config) {
+  std::vector<incident::EndpointFacts> facts;
+  for (std::size_t pool = 0; pool < config.pools.size(); ++pool) {
+    std::vector<std::string> classes;
+    for (const auto& model : config.models) {
+      for (const auto& item : model.classes) {
+        const bool new_one = std::ranges::find(classes, item.name) == classes.end();
+        if (item.pool_index == pool && new_one) classes.push_back(item.name);
+      }
+    }
+    for (const auto& endpoint : config.pools[pool].endpoints) {
+      incident::EndpointFacts item{endpoint.name, {{"pool", {config.pools[pool].name}}, {"class", classes}}};
+      for (const auto& [label, value] : endpoint.labels) item.values.insert({label, {value}});
+      facts.push_back(std::move(item));
+    }
+  }
+  return facts;
+}
+
+std::vector<incident::Routing> routing_of(const fleet::Fleet& fleet, Instant now) {
+  std::vector<incident::Routing> routing;
+  for (fleet::EndpointId id = 0; id < fleet.size(); ++id) {
+    const auto view = fleet.view(id, now);
+    routing.push_back({view.config->name, view.drained, view.in_flight, view.requests_since_drain});
+  }
+  return routing;
+}
+
+Result<std::unique_ptr<IncidentDesk>> IncidentDesk::open(const fleet::Config& config, std::uint64_t key) {
+  if (config.store.sqlite_path.empty()) {
+    return std::make_unique<IncidentDesk>(config, store::make_memory_store(), key);
+  }
+  auto opened = store::open_sqlite_store(config.store.sqlite_path);
+  if (!opened) return fail(opened.error().code, "store: " + opened.error().message);
+  return std::make_unique<IncidentDesk>(config, std::move(*opened), key);
+}
+
+IncidentDesk::IncidentDesk(const fleet::Config& config, std::unique_ptr<store::Store> store,
+                           std::uint64_t key)
+    : writer_(std::move(store), writer_options(config)), book_(endpoint_facts(config)), ledger_(key) {
+  const auto complain = [](const Error& error) {
+    log(LogLevel::error, "store.unreadable", {{"why", error.message}});
+  };
+  if (auto before = writer_.store().incidents(kIncidentsMax)) {
+    for (auto& item : *before) {
+      told_[item.number] = item.status;
+      book_.restore(std::move(item));
+    }
+  } else {
+    complain(before.error());
+  }
+  if (auto before = writer_.store().changes(WallTime(), kChangesMax)) {
+    changes_ = std::move(*before);
+    std::ranges::reverse(changes_);
+  } else {
+    complain(before.error());
+  }
+  last_change_ = writer_.store().last_change_number().value_or(0);
+}
+
+void IncidentDesk::tell(const incident::Book::Changed& changed) {
+  for (const auto number : changed) {
+    const auto* item = book_.find(number);
+    if (item == nullptr) continue;
+    writer_.put(*item);
+    const auto before = told_.find(number);
+    const char* type = before == told_.end()            ? "incident.opened"
+                       : before->second != item->status ? "incident.status"
+                                                        : "incident.updated";
+    told_[number] = item->status;
+    const auto id = incident::id_of(number);
+    events_.publish(type, fmt::format("{}-{}", id, item->history.size()), incident::to_json_brief(*item));
+    if (std::string_view(type) == "incident.updated") continue;
+    log_warning(type, {{"id", id},
+                       {"status", incident::to_string(item->status)},
+                       {"culprit", incident::describe(item->traffic)}});
+  }
+}
+
+void IncidentDesk::rank() { tell(book_.on_changes(changes_)); }
+
+void IncidentDesk::on_finding(const incident::Finding& finding, WallTime now) {
+  {
+    const std::lock_guard lock(mutex_);
+    tell(book_.on_finding(finding, now));
+    rank();
+  }
+  measure(now);
+}
+
+void IncidentDesk::on_routed(std::string_view endpoint, std::string_view context_class,
+                             const fleet::AffinityKey& session, WallTime now) {
+  const std::lock_guard lock(ledger_mutex_);
+  ledger_.count(endpoint, context_class, session.hash, now);
+}
+
+void IncidentDesk::on_routing(std::span<const incident::Routing> routing, WallTime now) {
+  const std::lock_guard lock(mutex_);
+  tell(book_.on_routing(routing, now));
+}
+
+void IncidentDesk::set_fingerprint(std::string_view endpoint, const std::string& fingerprint) {
+  const std::lock_guard lock(mutex_);
+  auto facts = book_.fleet();
+  const auto found = std::ranges::find(facts, endpoint, &incident::EndpointFacts::name);
+  if (found == facts.end()) return;
+  found->values["fingerprint"] = {fingerprint};
+  book_.set_fleet(std::move(facts));
+}
+
+void IncidentDesk::measure(WallTime now) {
+  const std::scoped_lock lock(mutex_, ledger_mutex_);
+  ledger_.forget_before(now - std::chrono::floor<std::chrono::milliseconds>(kCountsKept));
+  tell(book_.on_impact(ledger_, now));
+}
+
+Result<incident::Change> IncidentDesk::add_change(incident::Change change) {
+  const std::lock_guard lock(mutex_);
+  change.number = last_change_ + 1;
+  if (!writer_.put(change)) return fail(ErrorCode::unavailable, "the store has no room now; try again later");
+  ++last_change_;
+  changes_.push_back(change);
+  std::ranges::sort(changes_, {}, &incident::Change::at);
+  if (changes_.size() > kChangesMax) changes_.erase(changes_.begin());
+  events_.publish("change.added", fmt::format("change-{}", change.number), incident::to_json(change));
+  rank();
+  return change;
+}
+
+bool IncidentDesk::resolve(std::uint64_t number, std::string why, WallTime now) {
+  const std::lock_guard lock(mutex_);
+  const auto changed = book_.on_resolved(number, std::move(why), now);
+  tell(changed);
+  return !changed.empty();
+}
+
+std::vector<incident::Incident> IncidentDesk::incidents() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<incident::Incident> found;
+  for (const auto& [number, item] : book_.incidents()) found.push_back(item);
+  std::ranges::reverse(found);
+  return found;
+}
+
+std::optional<incident::Incident> IncidentDesk::incident(std::uint64_t number) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto* item = book_.find(number)) return *item;
+  }
+  return writer_.store().incident(number).value_or(std::nullopt);
+}
+
+std::vector<incident::Change> IncidentDesk::changes() const {
+  const std::lock_guard lock(mutex_);
+  return {changes_.rbegin(), changes_.rend()};
+}
+
+Result<std::optional<incident::RequestRecord>> IncidentDesk::request(std::string_view id) {
+  static_cast<void>(writer_.flush(kFlush));
+  return writer_.store().request(id);
+}
+
+std::vector<std::string> IncidentDesk::drained_before() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [number, item] : book_.incidents()) {
+    for (const auto& carrier : item.carriers) {
+      if (item.open() && carrier.drained) names.push_back(carrier.endpoint);
+    }
+  }
+  return names;
+}
+
+std::string IncidentDesk::metrics_text() const {
+  std::map<std::string_view, int> counts;
+  for (int status = 0; status <= static_cast<int>(incident::Status::resolved); ++status) {
+    counts[incident::to_string(static_cast<incident::Status>(status))] = 0;
+  }
+  for (const auto& item : incidents()) ++counts[incident::to_string(item.status)];
+  const auto state = writer_.state();
+  std::string text =
+      "# HELP truekeel_incidents Incidents by status.\n"
+      "# TYPE truekeel_incidents gauge\n";
+  for (const auto& [status, count] : counts) {
+    text += fmt::format("truekeel_incidents{{status=\"{}\"}} {}\n", status, count);
+  }
+  text += fmt::format(
+      "# HELP truekeel_store_dropped_total Rows that found no room in the queue or on the disk.\n"
+      "# TYPE truekeel_store_dropped_total counter\n"
+      "truekeel_store_dropped_total {}\n"
+      "# HELP truekeel_store_failing 1 when the last attempt to write failed, as on a full disk.\n"
+      "# TYPE truekeel_store_failing gauge\n"
+      "truekeel_store_failing {}\n",
+      state.dropped, state.failing ? 1 : 0);
+  return text;
+}
+
+}  // namespace truekeel::gateway
