@@ -16,6 +16,11 @@ using Run = std::function<int()>;
 /// `check-config`, and the option `--print-default-config` of the program itself.
 void add_check_config(CLI::App& app, Run& run);
 
+/// `incidents`, `explain` and `changes`: questions to a running gateway.
+void add_incidents(CLI::App& app, Run& run);
+void add_explain(CLI::App& app, Run& run);
+void add_changes(CLI::App& app, Run& run);
+
 /// `serve`.
 void add_serve(CLI::App& app, Run& run);
 

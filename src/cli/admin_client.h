@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// One call of a running gateway's admin API, for commands that ask it. Thread safety: none.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace truekeel::cli {
+
+struct AdminAnswer {
+  int status = 0;
+  std::string body;
+};
+
+inline constexpr const char* kDefaultAdmin = "http://127.0.0.1:9090";
+
+/// `admin`: its URL. Error::unavailable, with what to do, when nobody answers there.
+[[nodiscard]] Result<AdminAnswer> ask_admin(const std::string& admin, std::string_view method,
+                                            const std::string& path, std::string_view body = {});
+
+/// Prints why an answer is not what was asked for, and gives the exit code for it.
+[[nodiscard]] int report_failure(std::string_view command, const Result<AdminAnswer>& answer);
+
+}  // namespace truekeel::cli
