@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select/full_record.h"
 
+#include <bit>
+
 #include "select/bracket.h"
 #include "select/logarithm.h"
 #include "select/mass.h"
@@ -33,9 +35,21 @@ TailSums sums_above_cuts(const Blocks& raw, Scale scale, std::uint64_t total, Bu
   return above;
 }
 
+namespace {
+
+/// Exact even where the caller has told the CPU to take denormals for zero.
+double widened(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & kInfinityBits) != 0) return static_cast<double>(value);
+  const double magnitude = static_cast<double>(bits & ~kSignBit) * 0x1p-149;
+  return (bits & kSignBit) != 0 ? -magnitude : magnitude;
+}
+
+}  // namespace
+
 FullRecord make_full_record(Ordinal top, std::uint32_t top_id, float logit, std::uint64_t total,
                             const TailSums& above) {
-  const auto max = static_cast<double>(value_of_ordinal(top)), own = static_cast<double>(logit);
+  const double max = widened(value_of_ordinal(top)), own = widened(logit);
   const auto mass = static_cast<double>(total);
   FullRecord full;
   full.normaliser = max + natural_log(mass * 0x1p-44);
