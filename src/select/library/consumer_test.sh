@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the library into an empty folder and builds the example against it as a user would.
-# usage: consumer_test.sh BUILD_DIR EXAMPLE_DIR C_COMPILER CXX_COMPILER
+# usage: consumer_test.sh BUILD_DIR EXAMPLE_DIR C_COMPILER CXX_COMPILER LLAMA_SOURCES LLAMA_BUILD
 set -eu
-build=$1 example=$2 cc=$3 cxx=$4
+build=$1 example=$2 cc=$3 cxx=$4 llama_src=$5 llama_build=$6
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
@@ -25,6 +25,12 @@ by_pkg_config=$("$work/by_pkg_config")
 
 echo "$by_shared"
 [ "$by_shared" = "$by_static" ] && [ "$by_shared" = "$by_pkg_config" ]
+
+# The plug-in, in a program that brings its own libllama
+"$cc" -I"$prefix/include" -I"$llama_src/include" -I"$llama_src/ggml/include" -c "$example/../llama_sampler.c" -o "$work/plugin.o"
+"$cxx" "$work/plugin.o" "$libdir/libtruekeel_llama_sampler.a" "$libdir/libtruekeel_select.a" -Wl,--start-group \
+  "$llama_build/src/libllama.a" "$llama_build"/ggml/src/libggml*.a -Wl,--end-group -lhwy -lpthread -ldl -lm -o "$work/plugin"
+"$work/plugin" 2>&1 | grep -q '^llama_sampler_example: usage'
 
 # Nothing is exported but the interface, and that with its version.
 exported=$(nm -D --defined-only "$libdir"/libtruekeel_select.so | sed 's/.* //' | grep -v '^TRUEKEEL_SELECT_1$')
