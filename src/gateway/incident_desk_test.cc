@@ -20,14 +20,15 @@ const WallTime kNow = incident::kTestStart;
 const incident::Traffic kS1 = {{"endpoint", "s1"}};
 
 fleet::Config config(const std::string& store = "memory") {
-  const auto parsed = fleet::parse_config("store: " + store + R"(
+  const auto parsed = fleet::parse_config("keep_days: 3650\nstore: " + store + R"(
 models:
-  - {name: m, tokenizer: bound, classes: [{name: c, max_tokens: 100, pool: a}, {name: d, max_tokens: 200, pool: a}]}
+  - {name: m, tokenizer: bound, classes: [{name: c, max_tokens: 1000, pool: a}, {name: d, max_tokens: 2000, pool: a}]}
 pools:
   a: {endpoints: [{name: s1, url: "http://h1", engine: openai, labels: {version: v1}},
                   {name: s2, url: "http://h2", engine: openai, labels: {version: v2}}]}
 )");
-  return parsed.value();
+  EXPECT_TRUE(parsed) << fleet::format_problem("test", parsed.error().front());
+  return *parsed;
 }
 
 incident::Finding conviction(const std::string& id = "f") {

@@ -58,7 +58,8 @@ def stubs():
 
 @pytest.fixture
 def settings(stubs):
-    return config({"main": [endpoint(f"e{number}", stub.url, labels={"version": f"v{number}"}) for number, stub in enumerate(stubs)]})
+    return config({"main": [endpoint(f"e{number}", stub.url, labels={"version": f"v{number}"}) for number, stub in enumerate(stubs)]},
+                  keep_days=3650)
 
 
 @pytest.fixture
