@@ -8,9 +8,12 @@
 #include <utility>
 
 #include "protocol/json.h"
+#include "worker/selector.h"
 
 namespace truekeel::worker {
 namespace {
+
+using protocol::ApiError;
 
 template <class... Args>
 void append(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
@@ -41,7 +44,36 @@ void append_difference(std::string& out, const TokenRecord& record, const Replay
   append(out, ",\"distance\":{},\"counts\":{}}}", number(record.distance), counts(record, settings));
 }
 
+ApiError conflict(std::string_view param, std::string_view code, std::string message) {
+  return {
+      .status = 409, .message = std::move(message), .param = std::string(param), .code = std::string(code)};
+}
+
 }  // namespace
+
+std::optional<ApiError> replay_refusal(const ReplayRequest& request, const ReplayGround& ground) {
+  if (request.mode != Mode::replay_exact) return std::nullopt;
+  constexpr std::string_view kInstead =
+      "Replay on a worker with equal numerics (GET /v1/fingerprint), or with \"mode\": \"fast\".";
+  if (!ground.numerics.starts_with(request.numerics)) {
+    return conflict(
+        request.numerics_field, "numerics_differ",
+        fmt::format("The answer came from numerics {}, this worker has {}: it computes other bits. {}",
+                    request.numerics, ground.numerics, kInstead));
+  }
+  if (request.dtype && *request.dtype != ground.dtype) {
+    return conflict("dtype", "dtype_differs",
+                    fmt::format("The answer was selected in {}, this worker selects in {}. {}",
+                                dtype_name(*request.dtype), dtype_name(ground.dtype), kInstead));
+  }
+  if (!ground.exact) {
+    return conflict("mode", "replay_not_exact",
+                    "On this machine and model the bits of a decode step depend on how many slots it has, so "
+                    "that no difference would prove a fault. Start the worker with --exact, or replay with "
+                    "\"mode\": \"fast\".");
+  }
+  return std::nullopt;
+}
 
 ReplaySummary summarise(std::span<const TokenRecord> records, const ReplaySettings& settings) {
   ReplaySummary summary;

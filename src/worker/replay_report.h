@@ -9,9 +9,23 @@
 #include <string_view>
 
 #include "engine/vocabulary.h"
+#include "protocol/errors.h"
 #include "worker/job.h"
+#include "worker/request.h"
 
 namespace truekeel::worker {
+
+/// What a worker computes on.
+struct ReplayGround {
+  std::string_view numerics;  ///< hash
+  select::DType dtype = select::DType::f32;
+  bool exact = true;  ///< whether decode steps give the bits of one slot alone
+};
+
+/// Why a difference would prove nothing there: a 409 that says what to do; nothing when it would, and in fast
+/// mode, which asks for less.
+[[nodiscard]] std::optional<protocol::ApiError> replay_refusal(const ReplayRequest& request,
+                                                               const ReplayGround& ground);
 
 struct ReplaySettings {
   Mode mode = Mode::replay_exact;

@@ -73,5 +73,30 @@ TEST(ReplayReport, WithoutDifferencesThereIsNothingToPointAt) {
   EXPECT_EQ(said["summary"]["farthest"], nullptr);
 }
 
+TEST(ReplayRefusal, ExactModeNeedsTheBitsOfTheAnswer) {
+  const ReplayGround ground = {.numerics = "0123456789abcdef"};
+  const auto code = [](const ReplayRequest& request, const ReplayGround& on) {
+    const auto refused = replay_refusal(request, on);
+    return refused ? refused->code : "";
+  };
+  ReplayRequest request;
+  EXPECT_EQ(code(request, ground), "") << "nothing stated";
+  for (const auto* equal : {"01234567", "0123456789abcdef"}) {
+    request.numerics = equal;
+    EXPECT_EQ(code(request, ground), "");
+  }
+  EXPECT_EQ(code(request, {.numerics = ground.numerics, .exact = false}), "replay_not_exact");
+  request.dtype = select::DType::bf16;
+  EXPECT_EQ(code(request, ground), "dtype_differs");
+  EXPECT_EQ(code(request, {.numerics = ground.numerics, .dtype = select::DType::bf16}), "");
+  request.numerics = "11234567";
+  request.numerics_field = "system_fingerprint";
+  EXPECT_EQ(code(request, ground), "numerics_differ");
+  EXPECT_EQ(replay_refusal(request, ground)->status, 409);
+  EXPECT_EQ(replay_refusal(request, ground)->param, "system_fingerprint");
+  request.mode = Mode::replay_fast;
+  EXPECT_EQ(code(request, {.numerics = ground.numerics, .exact = false}), "");
+}
+
 }  // namespace
 }  // namespace truekeel::worker

@@ -26,9 +26,9 @@ struct RequestLimits {
 
 inline constexpr std::uint32_t kTopLogprobsMax = 20;
 
-/// In fast mode a draw this near to a boundary may fall on either side: the largest distance of a clean
-/// answer in the calibration (docs/worker-api.md), rounded up.
-inline constexpr double kReplayTolerance = 0.35;
+/// In fast mode a draw this near to a boundary may fall on either side: twice the largest distance of a clean
+/// answer on another path (docs/worker-api.md).
+inline constexpr double kReplayTolerance = 0.2;
 
 /// A prompt as it was given: a conversation, a text, or tokens.
 using Prompt = std::variant<std::vector<engine::Message>, std::string, std::vector<Token>>;

@@ -11,8 +11,9 @@
 namespace truekeel::worker {
 namespace {
 
-/// Rows of a piece of given tokens: one buffer of logits holds them all, 25 MB for 50,000 tokens.
-constexpr std::size_t kGivenRowsMax = 128;
+/// Rows of a piece of given tokens. Up to 63 rows llama.cpp attends with the kernel of a decode step, and in
+/// small pieces the bits are mostly those of decoding.
+constexpr std::size_t kGivenRowsMax = 32;
 
 }  // namespace
 

@@ -33,7 +33,8 @@ def run(*flags) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("flags", [[], ["--model"], ["--model", MODEL_FILE, "--ctx", "no"], ["--model", MODEL_FILE, "--nope"],
-                                   ["--model", MODEL_FILE, "--kv-type", "f17"], ["--model", MODEL_FILE, "--rope-scale", "4"]])
+                                   ["--model", MODEL_FILE, "--kv-type", "f17"], ["--model", MODEL_FILE, "--vocab-shards", "0"],
+                                   ["--model", MODEL_FILE, "--shard-dtype", "fp8"], ["--model", MODEL_FILE, "--rope-scale", "4"]])
 def test_a_usage_error_says_so(flags):
     result = run(*flags)
     assert (result.returncode, result.stdout) == (2, "")

@@ -68,13 +68,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one object on standard output, nothing else")
     parser.add_argument("--answers", type=int, default=16, help="of each kind of sampling (default 16)")
     parser.add_argument("--tokens", type=int, default=128, help="of each answer at most (default 128)")
+    parser.add_argument("--threads", type=int, default=1, help="of the worker (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="of the first answer (default 1)")
     args = parser.parse_args(argv)
 
     results = []
     with tempfile.TemporaryDirectory(prefix="truekeel-bench-") as folder:
         worker = Program([os.environ["TRUEKEEL_BIN"], "worker", "--model", os.environ["TRUEKEEL_MODEL"], "--port", "0", "--ctx", 1024,
-                          "--parallel", SLOTS], Path(folder) / "worker.log", "worker").wait_ready()
+                          "--parallel", SLOTS, "--threads", args.threads], Path(folder) / "worker.log", "worker").wait_ready()
         try:
             for name, sampling in SAMPLINGS.items():
                 with ThreadPoolExecutor(SLOTS) as pool:
