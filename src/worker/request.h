@@ -26,7 +26,7 @@ struct RequestLimits {
 
 inline constexpr std::uint32_t kTopLogprobsMax = 20;
 
-/// In fast mode a draw this near to a boundary may fall on either side: twice the largest distance of a clean
+/// In fast mode a draw this near to a boundary may fall on either side. Above the largest distance of a clean
 /// answer on another path (docs/worker-api.md).
 inline constexpr double kReplayTolerance = 0.2;
 
