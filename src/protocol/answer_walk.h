@@ -52,6 +52,9 @@ simdjson::error_code each_element(od::value value, Each&& each) {
   return simdjson::SUCCESS;
 }
 
+/// A whole object or array as written; consumes it. INCORRECT_TYPE for anything else.
+[[nodiscard]] simdjson::simdjson_result<std::string_view> raw_container(od::value value);
+
 /// Reads the value of `usage`; leaves `out` alone when it is null.
 [[nodiscard]] simdjson::error_code read_usage(od::value value, std::optional<Usage>& out);
 

@@ -26,6 +26,12 @@ enum class MissingRecords {
   undocumented,
 };
 
+/// What stands in the place of logprobs that were not asked for.
+enum class UnaskedLogprobs {
+  null_value,  ///< "logprobs":null
+  absent,      ///< no such member
+};
+
 /// How tokens of a prompt are counted exactly without generating any.
 enum class TokenCount {
   none,
@@ -66,6 +72,11 @@ struct Dialect {
   std::optional<int> top_logprobs_max;  ///< as started by default; nullopt: no limit
   bool chosen_listed_first;             ///< top_logprobs begins with the chosen token, not with the best
   MissingRecords missing;
+  UnaskedLogprobs unasked_chat, unasked_completions;
+  bool records_alone;     ///< streams events that hold a record and nothing else, when asked for records
+  bool completion_lists;  ///< logprobs of /v1/completions are OpenAI's older lists alone, without chat's
+                          ///< records
+  std::string_view audit_field;         ///< asks for the numbers of each draw; empty: there is none
   std::span<const SamplingStep> order;  ///< empty: undocumented
   SamplingDefaults defaults;
   bool fingerprint_tells_config;  ///< system_fingerprint changes with the configuration

@@ -10,6 +10,8 @@
 #include "protocol/openai_request.h"
 #include "protocol/response_facts.h"
 #include "protocol/sse.h"
+#include "protocol/token_records.h"
+#include "protocol/unasked.h"
 
 namespace {
 
@@ -29,6 +31,19 @@ std::string chunk(int top) {
          R"("system_fingerprint":"fp_12345678","choices":[{"index":0,"delta":{"content":" the"},"logprobs":)" +
          logprobs + R"(,"finish_reason":null}]})";
 }
+
+/// The value of `logprobs` as llama.cpp and our worker send it.
+std::string records_with_ids(int top) {
+  const std::string token =
+      R"("id":260,"token":" the","bytes":[32,116,104,101],"logprob":-1.2345678806304932)";
+  std::string list;
+  for (int i = 0; i < top; ++i) list += (i == 0 ? "{" : ",{") + token + "}";
+  return R"({"content":[{)" + token + R"(,"top_logprobs":[)" + list + "]}]}";
+}
+
+constexpr std::string_view kAudit =
+    "[[0,19556,0,0,49152,40582731283902,8211310022317,25799520044061,-0.8163412345,20.11482123,19556,0,0."
+    "0712,0.0183,0.0041]]";
 
 std::string request(std::size_t text_bytes, bool escapes) {
   std::string text;
@@ -53,6 +68,31 @@ void chunk_facts(benchmark::State& state) {
   report_bytes(state, json.size());
 }
 BENCHMARK(chunk_facts)->ArgName("top")->Arg(0)->Arg(20);
+
+/// The records of one token as numbers: llama.cpp's and our worker's shape, with ids.
+void token_records(benchmark::State& state) {
+  const std::string json = records_with_ids(static_cast<int>(state.range(0)));
+  const std::string audit = state.range(1) != 0 ? std::string(kAudit) : std::string();
+  TokenRecordReader reader;
+  TokenRecords records;
+  for (auto _ : state) benchmark::DoNotOptimize(reader.read(json, audit, records));
+  report_bytes(state, json.size() + audit.size());
+}
+BENCHMARK(token_records)->ArgNames({"top", "audit"})->Args({0, 0})->Args({20, 0})->Args({20, 1});
+
+/// What a stream's event costs on its way when nobody but the gateway asked for its logprobs.
+void take_out(benchmark::State& state) {
+  const std::string json = chunk(20);
+  ResponseReader reader;
+  std::string out;
+  for (auto _ : state) {
+    out.clear();
+    append_unasked(out, json, *reader.read(json), {.logprobs = true});
+    benchmark::DoNotOptimize(out.data());
+  }
+  report_bytes(state, json.size());
+}
+BENCHMARK(take_out);
 
 void sse_parse(benchmark::State& state) {
   std::string event;

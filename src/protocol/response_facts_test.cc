@@ -21,7 +21,7 @@ TEST(ResponseReader, WholeAnswer) {
   EXPECT_EQ(facts->id, "chatcmpl-B9");
   EXPECT_EQ(facts->model, "gpt-x");
   EXPECT_EQ(facts->system_fingerprint, "fp_44709d6fcb");
-  EXPECT_EQ(facts->usage, (Usage{19, 10, 4}));
+  EXPECT_EQ(facts->usage, (Usage{19, 10, 4, 29}));
   EXPECT_EQ(facts->choices, 1);
   EXPECT_EQ(facts->finished, 1);
   EXPECT_EQ(facts->finish_reason, "stop");
