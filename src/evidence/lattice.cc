@@ -65,6 +65,7 @@ void Lattice::add(const Coordinates& where, const Item& item) {
   }
   ++entry.items;
   entry.tokens += item.tokens;
+  entry.answers += item.begins;
   entry.clients.add(item.client);
   if (most >= kAccuses) {
     entry.accusers.add(item.session);
@@ -147,6 +148,7 @@ void Lattice::touch(NodeId node, const Waiting& entry, std::span<const float> su
   multiply(state, sums);
   about.items += std::min(entry.items, std::numeric_limits<std::uint32_t>::max() - about.items);
   about.tokens += entry.tokens;
+  about.answers += entry.answers;
   about.traffic += tag;
   about.clients.add(entry.clients);
   about.accusers.add(entry.accusers);

@@ -45,6 +45,7 @@ class FewDistinct {
 struct Item {
   std::span<const float> log_factors;  ///< summed over its tokens, one per cell
   std::uint32_t tokens = 0;
+  bool begins = true;         ///< it is the first part of its answer
   std::uint64_t client = 0;   ///< keyed hash of the client
   std::uint64_t session = 0;  ///< keyed hash of the affinity key
 };
@@ -55,6 +56,7 @@ struct NodeInfo {
   Tick first = 0, last = 0;  ///< first and last window with an item
   std::uint32_t items = 0;   ///< saturates
   std::uint64_t tokens = 0;
+  std::uint64_t answers = 0;  ///< that began here
   std::uint64_t traffic = 0;  ///< equal sums of item tags: equal traffic since both were born
   FewDistinct clients = {};
   FewDistinct accusers = {};  ///< sessions with an accusing item
@@ -159,7 +161,7 @@ class Lattice {
   struct Waiting {
     Coordinates where;
     std::uint32_t items = 0;
-    std::uint64_t tokens = 0;
+    std::uint64_t tokens = 0, answers = 0;
     FewDistinct clients = {}, accusers = {};
   };
   struct CoordinatesHash {

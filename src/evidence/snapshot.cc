@@ -20,7 +20,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "numbers are copied as they lie in memory");
 
 constexpr std::string_view kMagic = "TKEV";
-constexpr std::uint32_t kVersion = 1;  // also of what the cells of a mixture mean
+constexpr std::uint32_t kVersion = 2;  // also of what the cells of a mixture mean
 constexpr double kWorthKeeping = 1;
 // No evidence and no slice of ours is outside these.
 constexpr float kLevelMost = 1e6f;
@@ -145,6 +145,7 @@ class LatticeSnapshot {
     writer.put(info.last);
     writer.put(info.items);
     writer.put(info.tokens);
+    writer.put(info.answers);
     writer.put(info.traffic);
     writer.put(info.clients.bits());
     writer.put(info.accusers.bits());
@@ -162,6 +163,7 @@ class LatticeSnapshot {
     node.info.last = reader.get<Tick>();
     node.info.items = reader.get<std::uint32_t>();
     node.info.tokens = reader.get<std::uint64_t>();
+    node.info.answers = reader.get<std::uint64_t>();
     node.info.traffic = reader.get<std::uint64_t>();
     node.info.clients = FewDistinct::from_bits(reader.get<std::uint64_t>());
     node.info.accusers = FewDistinct::from_bits(reader.get<std::uint64_t>());

@@ -7,8 +7,9 @@
 //     magic "TKEV", u32 version, u64 signature of the mixture, u32 cells, u32 tick
 //     for each attribute: u32 count, then u16 length and bytes of each name, in the order of the ids
 //     u32 peeled slices: u32 depth, 3 u32 terms each
-//     u32 nodes, each: slice, u32 first, last, items, u64 tokens, traffic, clients, accusers, cells x (f32
-//     SR, f32 CUSUM, u32 onset) u64 XXH3 of all before it
+//     u32 nodes, each: slice, u32 first, last, items, u64 tokens, answers, traffic, clients, accusers,
+//         cells x (f32 SR, f32 CUSUM, u32 onset)
+//     u64 XXH3 of all before it
 #pragma once
 
 #include <cstddef>

@@ -59,6 +59,7 @@ TEST_F(SnapshotTest, GoesOnAsIfNothingHadHappened) {
     EXPECT_EQ(lattice_.log_evidence(node), restored.log_evidence(same));
     EXPECT_EQ(lattice_.onset(node, 2), restored.onset(same, 2));
     EXPECT_EQ(lattice_.info(node).tokens, restored.info(same).tokens);
+    EXPECT_EQ(lattice_.info(node).answers, restored.info(same).answers);
     EXPECT_EQ(lattice_.info(node).clients.bits(), restored.info(same).clients.bits());
     EXPECT_EQ(names_.describe(slice), names.describe(slice));
   });

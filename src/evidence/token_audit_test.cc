@@ -13,11 +13,13 @@
 #include <vector>
 
 #include "base/philox.h"
+#include "evidence/synthetic_rows.h"
 
 namespace truekeel::evidence {
 namespace {
 
 using Law = std::vector<double>;
+using Ratios = std::array<double, kAlternatives>;
 
 void normalise(Law& law) {
   const double total = std::accumulate(law.begin(), law.end(), 0.0);
@@ -235,6 +237,57 @@ TEST(TokenAudit, TheExactMassMakesATailTokenWorthMore) {
   EXPECT_NEAR(partial, 1 / 0.05, 0.1);
   EXPECT_NEAR(ratio(Alternative::tail_4, record, sampling), 1 / 0.004, 1);
   EXPECT_GT(ratio(Alternative::uniform, record, sampling), 9);
+}
+
+TEST(TokenAudit, GreedyAndSeedBetsHaveAMeanOfAtMostOneAtTheToleratedRate) {
+  PhiloxStream random(17);
+  const AuditTolerances tolerances;
+  for (int i = 0; i < 2000; ++i) {
+    const SyntheticRow row = synthetic_row(random, 300);
+    const Sampling greedy{.temperature = 0, .vocabulary = 300};
+    const auto best = ratios(row.record(0, 20, false), greedy, {}, tolerances);
+    Ratios worst{};
+    for (std::size_t token = 1; token < 300; token += 7) {
+      const auto off = ratios(row.record(token, 20, false), greedy, {}, tolerances);
+      for (std::size_t j = 0; j < kAlternatives; ++j) worst[j] = std::max(worst[j], off[j]);
+    }
+    for (std::size_t j = 0; j < kAlternatives; ++j)
+      ASSERT_LE((1 - tolerances.rho) * best[j] + tolerances.rho * worst[j], 1 + 1e-9)
+          << name(static_cast<Alternative>(j));
+  }
+  const Sampling sampling{.vocabulary = 1000};
+  TokenRecord record{.top = kTop, .logprob = kTop[0], .rank = 0};
+  record.draw = DrawCheck::matches;
+  const double fits = ratio(Alternative::wrong_seed, record, sampling);
+  record.draw = DrawCheck::differs;
+  const double differs = ratio(Alternative::wrong_seed, record, sampling);
+  EXPECT_LE((1 - tolerances.rho) * fits + tolerances.rho * differs, 1 + 1e-9);
+}
+
+/// Nats a token that the bet gains at rate .3 when every token is drawn from `truth`.
+double gain(Alternative alternative, const Sampling& declared, const Sampling& served, Fault fault) {
+  constexpr std::uint64_t kSeed = 23;
+  PhiloxStream random(kSeed);
+  constexpr int kTokens = 4000;
+  double sum = 0;
+  for (int i = 0; i < kTokens; ++i) {
+    const SyntheticRow row = synthetic_row(random, 400);
+    const std::size_t token = DrawLaw(row, served, {}).draw(fault, random);
+    sum += std::log(0.7 + 0.3 * ratio(alternative, row.record(token, 20, false), declared));
+  }
+  return sum / kTokens;
+}
+
+TEST(TokenAudit, EachBetGrowsUnderItsFaultAndShrinksWithoutOne) {
+  const Sampling plain{.temperature = 1, .vocabulary = 400}, cool{.temperature = 0.7, .vocabulary = 400};
+  using enum Alternative;
+  EXPECT_GT(gain(tail_4, plain, plain, Fault::tail_uniform), 1);
+  EXPECT_GT(gain(uniform, plain, plain, Fault::tail_uniform), 1);
+  EXPECT_GT(gain(top1_excluded, plain, plain, Fault::top1_excluded), 0.05);
+  EXPECT_GT(gain(hotter, cool, plain, Fault::none), 0.005);
+  EXPECT_GT(gain(colder, plain, cool, Fault::none), 0.005);
+  for (const Alternative each : {tail_4, uniform, top1_excluded, hotter, colder})
+    EXPECT_LT(gain(each, plain, plain, Fault::none), 0) << name(each);
 }
 
 }  // namespace
