@@ -74,6 +74,8 @@ struct ClientsConfig {
 struct SamplingDefaults {
   std::optional<double> temperature;
   std::optional<double> top_p;
+  std::optional<double> min_p;
+  std::optional<std::int64_t> top_k;  ///< 0: off
 
   bool operator==(const SamplingDefaults&) const = default;
 };
@@ -135,6 +137,21 @@ struct WebhookConfig {
   bool operator==(const WebhookConfig&) const = default;
 };
 
+/// Which answers are audited, and how deep.
+struct AuditConfig {
+  double sample = 1;                ///< share of the answers that can be
+  std::uint32_t top_logprobs = 20;  ///< alternatives asked for with each token
+
+  bool operator==(const AuditConfig&) const = default;
+};
+
+struct EvidenceConfig {
+  double false_alarms_per_day = 0.1;  ///< a bound on their expectation, over all signals and slices
+  std::string state_file;             ///< what detectors know survives a restart here; empty: it does not
+
+  bool operator==(const EvidenceConfig&) const = default;
+};
+
 struct Config {
   Address listen{"127.0.0.1", 8080};
   Address admin{"127.0.0.1", 9090};
@@ -145,6 +162,8 @@ struct Config {
   RetrySettings retry;
   StoreConfig store;
   WebhookConfig webhook;
+  AuditConfig audit;
+  EvidenceConfig evidence;
   std::vector<ModelConfig> models;
   std::vector<PoolConfig> pools;  ///< in the order of the file
 

@@ -29,9 +29,11 @@ void read_tokenizer(const Place& place, ModelConfig& model) {
 }
 
 void read_defaults(const Place& place, SamplingDefaults& defaults) {
-  const Section section(place, {"temperature", "top_p"});
+  const Section section(place, {"temperature", "top_p", "min_p", "top_k"});
   defaults.temperature = section.number("temperature", {0, 100});
   defaults.top_p = section.number("top_p", {0, 1});
+  defaults.min_p = section.number("min_p", {0, 1});
+  if (const auto k = section.integer("top_k", {0, 1u << 24})) defaults.top_k = static_cast<std::int64_t>(*k);
 }
 
 void read_class(const Place& place, ModelConfig& model, ConfigDraft& draft) {

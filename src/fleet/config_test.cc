@@ -56,6 +56,8 @@ TEST(Config, TheDefaultPassesAndStatesTheDefaults) {
   EXPECT_EQ(parsed->retry, silent.retry);
   EXPECT_EQ(parsed->store, silent.store);
   EXPECT_EQ(parsed->webhook, silent.webhook);
+  EXPECT_EQ(parsed->audit, silent.audit);
+  EXPECT_EQ(parsed->evidence, silent.evidence);
   EXPECT_EQ(parsed->models[0].default_max_output, ModelConfig{}.default_max_output);
   EXPECT_EQ(parsed->pools[1].endpoints[0].timeout, EndpointConfig{}.timeout);
   EXPECT_EQ(parsed->pools[1].endpoints[0].weight_milli, EndpointConfig{}.weight_milli);
@@ -74,8 +76,10 @@ retry: {attempts: 1, budget_fraction: 0, min_per_s: 0.5}
 store: sqlite:/var/x.db
 keep_days: 7
 webhook: {url: "http://h:1/hook", secret_env: HOOK}
+audit: {sample: 0.25, top_logprobs: 5}
+evidence: {false_alarms_per_day: 0.01, state_file: /var/x.state}
 models:
-  - {name: org/m:1, tokenizer: "gguf:a b.gguf", default_max_output: 7, defaults: {temperature: 0, top_p: 0.9},
+  - {name: org/m:1, tokenizer: "gguf:a b.gguf", default_max_output: 7, defaults: {temperature: 0, top_p: 0.9, min_p: 0.1, top_k: 3},
      classes: [{name: s, max_tokens: 16, pool: b}, {name: l, max_tokens: 17, pool: a}]}
   - {name: n, tokenizer: bound, default_max_output: 8, classes: [{name: s, max_tokens: 16, pool: b}]}
 pools:
@@ -94,9 +98,15 @@ pools:
   want.retry = {1, 0, 0.5};
   want.store = {"/var/x.db", 7};
   want.webhook = {"http://h:1/hook", "HOOK"};
-  want.models = {
-      {"org/m:1", TokenizerKind::gguf, "a b.gguf", 7, {0.0, 0.9}, {{"s", 16, "b", 1}, {"l", 17, "a", 0}}},
-      {"n", TokenizerKind::bound, "", 8, {}, {{"s", 16, "b", 1}}}};
+  want.audit = {0.25, 5};
+  want.evidence = {0.01, "/var/x.state"};
+  want.models = {{"org/m:1",
+                  TokenizerKind::gguf,
+                  "a b.gguf",
+                  7,
+                  {0.0, 0.9, 0.1, 3},
+                  {{"s", 16, "b", 1}, {"l", 17, "a", 0}}},
+                 {"n", TokenizerKind::bound, "", 8, {}, {{"s", 16, "b", 1}}}};
   want.pools = {{"a",
                  {{"e1",
                    {"h1", 10, "/x"},
@@ -145,14 +155,15 @@ INSTANTIATE_TEST_SUITE_P(
                 "f:4:16: models[0].defaults: unknown key 'tempature'; did you mean 'temperature'?"},
         Mistake{with("bus: x"),
                 "f:1:1: unknown key 'bus'; known here: listen, admin, affinity_secret_env, clients, "
-                "limits, health, retry, store, keep_days, webhook, models, pools"},
+                "limits, health, retry, audit, evidence, store, keep_days, webhook, models, pools"},
         Mistake{with("limits: {idle_s: 1, idle_s: 2}"),
                 "f:1:21: limits: duplicate key 'idle_s'; it stands in line 1 already; keep one"},
         Mistake{with("    tokenizer: bound\n", ""),
                 "f:2:5: models[0]: 'tokenizer' is missing; add 'tokenizer: …'"},
         Mistake{"",
                 "f:1:1: must be a map, not nothing; write 'key: value' with keys of: listen, admin, "
-                "affinity_secret_env, clients, limits, health, retry, store, keep_days, webhook, models, pools"},
+                "affinity_secret_env, clients, limits, health, retry, audit, evidence, store, keep_days, "
+                "webhook, models, pools"},
         Mistake{with("limits: [1]"),
                 "f:1:9: limits: must be a map, not a list; write 'key: value' with keys of: "
                 "body_mib, connections, header_s, idle_s, drain_s"}));
@@ -186,6 +197,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("webhook: {url: 'http://x/y'}"),
                 "f:1:10: webhook: 'secret_env' is missing; name the environment variable with the key of its "
                 "signatures"},
+        Mistake{with("audit: {sample: 1.5}"),
+                "f:1:17: audit.sample: '1.5' is out of range; write a number from 0 to 1"},
+        Mistake{with("audit: {top_logprobs: 0}"),
+                "f:1:23: audit.top_logprobs: '0' is out of range; write a whole number from 1 to 64"},
         Mistake{with("health: {ejection_s: 400}"),
                 "f:1:9: health: ejection_max_s is shorter than ejection_s; make it at least as long"},
         Mistake{with("listen: 8080"),
@@ -307,8 +322,7 @@ TEST(Config, AnAliasBombIsRefusedUnexpanded) {
 }
 
 TEST(Config, ALaterKeyIsUnknownUntilItWorks) {
-  for (const auto* key :
-       {"bus", "audit", "evidence", "rescore", "replay", "canaries", "recovery", "tls"}) {
+  for (const auto* key : {"bus", "rescore", "replay", "canaries", "recovery", "tls"}) {
     EXPECT_THAT(problems(with(std::string(key) + ": x")), ElementsAre(HasSubstr("unknown key")));
   }
 }

@@ -80,6 +80,20 @@ void read_retry(const Place& place, RetrySettings& retry) {
 
 bool has_tokenize(const EndpointConfig& endpoint) { return endpoint.engine != EngineKind::openai; }
 
+void read_audit(const Place& place, AuditConfig& audit) {
+  const Section section(place, {"sample", "top_logprobs"});
+  audit.sample = section.number("sample", {0, 1}).value_or(audit.sample);
+  if (const auto n = section.integer("top_logprobs", {1, 64}))
+    audit.top_logprobs = static_cast<std::uint32_t>(*n);
+}
+
+void read_evidence(const Place& place, EvidenceConfig& evidence) {
+  const Section section(place, {"false_alarms_per_day", "state_file"});
+  evidence.false_alarms_per_day =
+      section.number("false_alarms_per_day", {1e-6, 1000}).value_or(evidence.false_alarms_per_day);
+  evidence.state_file = section.text("state_file").value_or("");
+}
+
 /// `tokenizer: endpoint` needs an endpoint that can count. Requires: the pools are resolved.
 void check_tokenizers(const ConfigDraft& draft) {
   const auto& config = draft.config;
@@ -115,6 +129,8 @@ void read_top(const Section& top, ConfigDraft& draft) {
   if (const auto place = top.child("limits")) read_limits(*place, config.limits);
   if (const auto place = top.child("health")) read_health(*place, config.health);
   if (const auto place = top.child("retry")) read_retry(*place, config.retry);
+  if (const auto place = top.child("audit")) read_audit(*place, config.audit);
+  if (const auto place = top.child("evidence")) read_evidence(*place, config.evidence);
   read_keeping(top, config);
   if (const auto place = top.child("models", Presence::required)) read_models(*place, draft);
   if (const auto place = top.child("pools", Presence::required)) read_pools(*place, draft);
@@ -142,8 +158,8 @@ std::expected<Config, std::vector<ConfigProblem>> parse_config(std::string_view 
   }
   ConfigDraft draft;
   const Section top(Place{&*tree, "", &draft.problems},
-                    {"listen", "admin", "affinity_secret_env", "clients", "limits", "health", "retry", "store",
-                     "keep_days", "webhook", "models", "pools"});
+                    {"listen", "admin", "affinity_secret_env", "clients", "limits", "health", "retry",
+                     "audit", "evidence", "store", "keep_days", "webhook", "models", "pools"});
   if (tree->kind == YamlNode::Kind::map) read_top(top, draft);
   if (!draft.problems.empty()) return std::unexpected(draft.problems.take());
   return std::move(draft.config);

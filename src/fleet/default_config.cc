@@ -39,6 +39,14 @@ retry:                          # only before the first byte of the answer
   budget_fraction: 0.2          # retries per request in the long run
   min_per_s: 3                  # on top of it, for quiet hours
 
+audit:                          # answers are checked against the distributions that they were drawn from
+  sample: 1                     # share of the answers; 0: none
+  top_logprobs: 20              # alternatives that servers are asked for with each token
+
+evidence:
+  false_alarms_per_day: 0.1     # a bound on their expected number, over all signals and slices together
+  # state_file: truekeel.state  # what detectors know, without content, survives a restart here
+
 store: sqlite:truekeel.db       # incidents, changes, how requests were handled; or memory: gone at the end
 keep_days: 90                   # closed incidents and changes; how requests were handled is kept a day
 
@@ -51,7 +59,8 @@ models:
     # gguf:PATH (count here), endpoint (ask the server's /tokenize) or bound (never count, assume the most).
     tokenizer: endpoint
     default_max_output: 512     # sent to the server as the limit when a request states none
-    defaults: {temperature: 1, top_p: 1}    # what the server does when a request is silent
+    # What the server does when a request is silent; min_p and top_k too. The audit relies on it.
+    defaults: {temperature: 1, top_p: 1}
     # A request goes to the first class whose window holds its prompt and its answer.
     classes:
       - {name: short, max_tokens: 2048, pool: short}
