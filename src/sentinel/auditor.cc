@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sentinel/auditor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace truekeel::sentinel {
+namespace {
+
+using evidence::Attribute;
+
+/// A token that ends inside a character of UTF-8 hides at most two more before the one that shows.
+constexpr std::uint64_t kHiddenMost = 3;
+
+std::string bet_name(std::string_view what, double rate) {
+  std::string text(what);
+  char number[32];
+  std::snprintf(number, sizeof number, " at %.3g %%", 100 * rate);
+  return text + number;
+}
+
+/// Powers of two, so that few values hold all: at most so many tokens.
+std::string length_bin(const fleet::TokenRange& prompt) {
+  const std::uint64_t tokens = prompt.bounded() ? prompt.upper : prompt.lower;
+  std::uint64_t bin = 256;
+  while (bin < tokens && bin < (1u << 20)) bin *= 4;
+  return (prompt.bounded() ? "<=" : ">=") + std::to_string(bin);
+}
+
+std::string label(const fleet::EndpointConfig& endpoint, const char* name) {
+  const auto found = endpoint.labels.find(name);
+  return found == endpoint.labels.end() ? "" : found->second;
+}
+
+}  // namespace
+
+std::string_view name(Lost lost) {
+  constexpr std::array<std::string_view, kLost> kNames = {"missing", "unreadable", "dropped", "late"};
+  return kNames[std::to_underlying(lost)];
+}
+
+Auditor::Auditor(std::shared_ptr<const fleet::Config> config, const AuditorSettings& settings, Instant now,
+                 WallTime wall)
+    : config_(std::move(config)),
+      settings_(settings),
+      invariant_bets_(kInvariants),
+      audit_("audit", evidence_.audit().bets(), settings.audit_nodes_max,
+             [this](std::size_t cell) {
+               const auto& bets = evidence_.audit().bets();
+               return bet_name(evidence::name(static_cast<evidence::Alternative>(bets.alternative_of(cell))),
+                               bets.rate_of(cell));
+             }),
+      invariants_("invariant", invariant_bets_, settings.invariant_nodes_max,
+                  [this](std::size_t cell) {
+                    return bet_name(
+                        sentinel::name(static_cast<Invariant>(invariant_bets_.alternative_of(cell))),
+                        invariant_bets_.rate_of(cell));
+                  }),
+      budget_({.false_alarms_per_day = settings.false_alarms_per_day,
+               .detectors_max = settings.audit_nodes_max + settings.invariant_nodes_max},
+              now),
+      clock_(now),
+      whole_order_(TapLimits{}.answers, settings.patience),
+      verdict_order_(TapLimits{}.answers, settings.patience),
+      flushed_(now),
+      wall_(wall) {
+  for (const auto& pool : config_->pools) {
+    for (const auto& endpoint : pool.endpoints) {
+      endpoints_.push_back({.config = &endpoint,
+                            .pool = &pool,
+                            .dialect = &protocol::dialect(endpoint.engine),
+                            .shipped = evidence::shipped(to_string(endpoint.engine)),
+                            .audit = {},
+                            .batch = "<=1"});
+    }
+  }
+}
+
+void Auditor::on(Message&& message) {
+  if (const auto* admitted = std::get_if<Admitted>(&message)) return on_admitted(*admitted);
+  if (const auto* records = std::get_if<Records>(&message)) return on_records(*records);
+  on_ended(std::get<Ended>(message));
+}
+
+Auditor::Places Auditor::places_of(const Admission& about) {
+  const Endpoint& endpoint = endpoints_[about.endpoint];
+  Places places;
+  const auto put = [&](Attribute attribute, std::string_view text) {
+    if (text.empty()) return;
+    places[kAudit][attribute] = audit_.intern(attribute, text);
+    places[kInvariant][attribute] = invariants_.intern(attribute, text);
+  };
+  put(Attribute::endpoint, endpoint.config->name);
+  put(Attribute::pool, endpoint.pool->name);
+  put(Attribute::hardware, label(*endpoint.config, "hardware"));
+  put(Attribute::version, label(*endpoint.config, "version"));
+  put(Attribute::fingerprint, about.fingerprint);
+  put(Attribute::context_class, about.context_class);
+  put(Attribute::prompt_length, length_bin(about.prompt));
+  put(Attribute::client_version, about.client_version);
+  put(Attribute::batch_size, endpoint.batch);
+  return places;
+}
+
+void Auditor::on_admitted(const Admitted& admitted) {
+  const Admission& about = admitted.about;
+  Endpoint& endpoint = endpoints_[about.endpoint];
+  TK_ASSERT(endpoint.shipped);
+  Answer answer{
+      .about = about, .where = places_of(about), .whole = {}, .pending = {}, .said = {}, .seed = {}};
+  answer.pending.sums.assign(audit_.bets().cells(), 0.0f);
+  const Queued queued{answer.where, about.endpoint, about.output_most, about.client, about.session};
+  if (!about.streamed) {
+    answer.whole = whole_order_.admit(admitted.at);
+    TK_ASSERT(answer.whole);  // the tap admits no more than this
+    whole_queue_.push_back(queued);
+  }
+  const auto ticket = verdict_order_.admit(admitted.at);
+  TK_ASSERT(ticket);
+  answer.verdict = *ticket;
+  verdict_queue_.push_back(queued);
+  ++endpoint.audit.answers;
+  ++endpoint.audit.under_way;
+  answers_.emplace(admitted.answer, std::move(answer));
+}
+
+void Auditor::lose(Answer& answer, std::uint64_t tokens, Lost why) {
+  if (tokens == 0) return;
+  audit_.bets().add_lost(tokens, answer.pending.sums);
+  answer.entered_lost += tokens;
+  answer.pending.count += static_cast<std::uint32_t>(tokens);
+  endpoints_[answer.about.endpoint].audit.lost[std::to_underlying(why)] += tokens;
+  if (!answer.whole) waiting_ += tokens;
+}
+
+void Auditor::on_records(const Records& records) {
+  const auto found = answers_.find(records.answer);
+  TK_ASSERT(found != answers_.end());
+  Answer& answer = found->second;
+  Endpoint& endpoint = endpoints_[answer.about.endpoint];
+  if (records.seed) answer.seed = records.seed;
+  const std::string_view text = records.text;
+  const auto seen = evidence_.add(text.substr(0, records.audit_at), text.substr(records.audit_at),
+                                  {*endpoint.shipped, answer.about.sampling, answer.seed},
+                                  answer.pending.sums, endpoint.audit.speed);
+  if (!seen) {
+    // How many tokens it spoke of shows in the end, if the server states their number.
+    answer.said.all_arrived = false;
+    return lose(answer, 1, Lost::unreadable);
+  }
+  answer.said.records += seen->tokens;
+  answer.said.id_most = std::max(answer.said.id_most, seen->id_most);
+  answer.said.has_ids = answer.said.has_ids || seen->id_most > 0;
+  answer.pending.count += seen->tokens;
+  endpoint.audit.tokens += seen->tokens - seen->unusable;
+  endpoint.audit.lost[std::to_underlying(Lost::unreadable)] += seen->unusable;
+  if (!answer.whole) waiting_ += seen->tokens;
+  // In a stream the tokens before one that goes on with a character have come with it, and left no record.
+  if (endpoint.dialect->missing == protocol::MissingRecords::incomplete_utf8)
+    lose(answer, seen->unfinished, Lost::missing);
+}
+
+/// Enters what is known to have been drawn and was not seen.
+void Auditor::settle(Answer& answer, const Ended& ended) {
+  const Lost why = ended.dropped > 0 ? Lost::dropped : Lost::missing;
+  if (ended.dropped > 0) answer.said.all_arrived = false;
+  const std::uint64_t known = answer.said.records + answer.entered_lost;
+  if (ended.end.drawn) {
+    lose(answer, *ended.end.drawn > known ? *ended.end.drawn - known : 0, why);
+  } else if (ended.dropped > 0) {
+    lose(answer, answer.about.output_most > known ? answer.about.output_most - known : 0, why);
+  } else if (endpoints_[answer.about.endpoint].dialect->missing != protocol::MissingRecords::none) {
+    lose(answer, kHiddenMost, why);
+  }
+}
+
+void Auditor::on_ended(const Ended& ended) {
+  const auto found = answers_.find(ended.answer);
+  TK_ASSERT(found != answers_.end());
+  Answer answer = std::move(found->second);
+  answers_.erase(found);
+  Endpoint& endpoint = endpoints_[answer.about.endpoint];
+  --endpoint.audit.under_way;
+  using How = AnswerEnd::How;
+  if (ended.end.how == How::complete) settle(answer, ended);
+  if (answer.whole) {
+    // What never came is left to the order's patience: it enters at its lower bound.
+    if (ended.end.how == How::lost)
+      whole_order_.abandon(*answer.whole);
+    else
+      whole_order_.complete(*answer.whole, std::move(answer.pending));
+  } else {
+    enter(answer);
+  }
+  if (ended.end.how != How::complete) return verdict_order_.abandon(answer.verdict);
+  Verdicts verdicts = judge(answer.about, ended.end, answer.said, *endpoint.dialect);
+  verdicts[std::to_underlying(Invariant::fingerprint)] =
+      book_.check_fingerprint(answer.about.endpoint, ended.end.fingerprint);
+  verdict_order_.complete(answer.verdict, verdicts);
+}
+
+/// Gives what has come of a stream since the last flush to the window that is filled now.
+void Auditor::enter(Answer& answer) {
+  if (answer.pending.count == 0) return;
+  audit_.add(answer.where[kAudit], {.log_factors = answer.pending.sums,
+                                    .tokens = answer.pending.count,
+                                    .begins = !std::exchange(answer.begun, true),
+                                    .client = answer.about.client,
+                                    .session = answer.about.session});
+  std::ranges::fill(answer.pending.sums, 0.0f);
+  answer.pending.count = 0;
+}
+
+void Auditor::heal(std::string_view endpoint) {
+  audit_.heal(Attribute::endpoint, endpoint);
+  invariants_.heal(Attribute::endpoint, endpoint);
+}
+
+}  // namespace truekeel::sentinel

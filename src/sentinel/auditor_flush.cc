@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a window: what enters, what it costs of the budget, and what comes of it.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+
+#include "sentinel/auditor.h"
+
+namespace truekeel::sentinel {
+namespace {
+
+using evidence::Attribute;
+using std::chrono::duration;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+/// Of the running means of traffic.
+constexpr double kMemoryMinutes = 3;
+
+/// How finely the times of windows are remembered, and how many: a day.
+constexpr auto kTimesEvery = seconds(1);
+constexpr std::size_t kTimesMost = 86'400;
+
+constexpr auto kTellAgainAfter = minutes(1);
+
+std::string batch_bin(std::uint32_t under_way) {
+  return "<=" + std::to_string(std::bit_ceil(std::clamp<std::uint32_t>(under_way, 1, 1024)));
+}
+
+}  // namespace
+
+bool Auditor::flush_due(Instant now) const { return clock_.due(now, waiting_); }
+
+void Auditor::enter_streams() {
+  for (auto& [id, answer] : answers_) {
+    if (answer.whole) continue;
+    enter(answer);
+    // The next tokens are generated beside as many others as there are now.
+    const std::string bin = batch_bin(endpoints_[answer.about.endpoint].audit.under_way);
+    answer.where[kAudit][Attribute::batch_size] = audit_.intern(Attribute::batch_size, bin);
+  }
+  for (Endpoint& endpoint : endpoints_) endpoint.batch = batch_bin(endpoint.audit.under_way);
+}
+
+void Auditor::release(Instant now) {
+  whole_order_.release(now, [&](auto, std::optional<Tokens> tokens) {
+    const Queued answer = std::move(whole_queue_.front());
+    whole_queue_.pop_front();
+    if (!tokens) {
+      tokens.emplace();
+      tokens->sums.assign(audit_.bets().cells(), 0.0f);
+      tokens->count = static_cast<std::uint32_t>(answer.output_most);
+      audit_.bets().add_lost(answer.output_most, tokens->sums);
+      endpoints_[answer.endpoint].audit.lost[std::to_underlying(Lost::late)] += answer.output_most;
+    }
+    if (tokens->count == 0) return;
+    audit_.add(answer.where[kAudit], {.log_factors = tokens->sums,
+                                      .tokens = tokens->count,
+                                      .client = answer.client,
+                                      .session = answer.session});
+  });
+  verdict_order_.release(now, [&](auto, std::optional<Verdicts> verdicts) {
+    const Queued answer = std::move(verdict_queue_.front());
+    verdict_queue_.pop_front();
+    const EngineKind engine = endpoints_[answer.endpoint].config->engine;
+    std::vector<float> sums(invariant_bets_.cells(), 0.0f);
+    invariant_bets_.add(verdicts ? book_.ratios(engine, *verdicts) : book_.lost(engine), sums);
+    invariants_.add(answer.where[kInvariant],
+                    {.log_factors = sums, .tokens = 1, .client = answer.client, .session = answer.session});
+  });
+}
+
+std::vector<incident::Finding> Auditor::flush(Instant now, WallTime wall) {
+  enter_streams();
+  release(now);
+  wall_ = wall;
+  const evidence::Tick tick = clock_.tick();
+  if (times_.empty() || wall - times_.back().second >= kTimesEvery) times_.emplace_back(tick, wall);
+  if (times_.size() > kTimesMost) times_.pop_front();
+  const double log_stake = budget_.log_stake();
+  std::vector<incident::Finding> findings;
+  const SignalEvents audit = audit_.flush(tick, log_stake);
+  const SignalEvents invariants = invariants_.flush(tick, log_stake);
+  report(kAudit, audit, findings);
+  report(kInvariant, invariants, findings);
+  budget_.next_window(now, audit_.touched() + invariants_.touched());
+  measure_traffic(now - flushed_);
+  flushed_ = now;
+  clock_.flushed(now);
+  waiting_ = 0;
+  return findings;
+}
+
+void Auditor::measure_traffic(Duration window) {
+  const double minutes_passed = duration<double, std::ratio<60>>(window).count();
+  if (minutes_passed <= 0) return;
+  const double weight = 1 - std::exp(-minutes_passed / kMemoryMinutes);
+  for (Endpoint& endpoint : endpoints_) {
+    EndpointAudit& audit = endpoint.audit;
+    const auto rate = [&](std::uint64_t total, std::uint64_t& before, double& mean) {
+      const auto news = static_cast<double>(total - std::exchange(before, total));
+      mean += weight * (news / minutes_passed - mean);
+    };
+    rate(audit.tokens, endpoint.tokens_before, audit.tokens_per_minute);
+    rate(audit.answers, endpoint.answers_before, audit.answers_per_minute);
+  }
+}
+
+WallTime Auditor::time_of(evidence::Tick tick) const {
+  const auto after = std::ranges::upper_bound(times_, tick, {}, &std::pair<evidence::Tick, WallTime>::first);
+  if (times_.empty()) return wall_;
+  return after == times_.begin() ? times_.front().second : std::prev(after)->second;
+}
+
+std::string Auditor::new_id(const Signal& signal) {
+  return signal.name() + "-" + std::to_string(wall_.time_since_epoch().count()) + "-" +
+         std::to_string(++findings_);
+}
+
+incident::Finding Auditor::describe(const Signal& signal, const evidence::Slice& slice, std::size_t cell,
+                                    evidence::Tick onset) const {
+  incident::Finding finding;
+  finding.signal = signal.name();
+  finding.detector = signal.detector(cell);
+  for (std::size_t i = 0; i < slice.depth(); ++i) {
+    const auto [attribute, value] = slice.term(i);
+    finding.traffic.push_back(
+        {std::string(evidence::name(attribute)), std::string(signal.names().text(attribute, value))});
+  }
+  finding.expected_false_alarms = budget_.spent();
+  finding.onset = finding.first_seen = std::min(time_of(onset), wall_);
+  finding.detected = wall_;
+  const evidence::NodeId node = signal.lattice().find(slice);
+  if (node == evidence::kNoNode) return finding;
+  const evidence::NodeInfo& about = signal.lattice().info(node);
+  // Of the slice's whole life, the part since the onset, as if its traffic had been even.
+  const double life = static_cast<double>(about.last - about.first) + 1,
+               since = static_cast<double>(about.last - std::max(onset, about.first)) + 1;
+  const auto part = [&](std::uint64_t count) {
+    return static_cast<std::uint64_t>(std::llround(static_cast<double>(count) * std::min(1.0, since / life)));
+  };
+  finding.observations = part(about.tokens);
+  finding.requests = part(about.answers);
+  finding.sessions = static_cast<std::uint64_t>(about.accusers.at_least());
+  return finding;
+}
+
+void Auditor::report(std::size_t which, const SignalEvents& events,
+                     std::vector<incident::Finding>& findings) {
+  const Signal& signal = which == kAudit ? audit_ : invariants_;
+  auto& searching = searching_[which];
+  alarms_ += events.alarms.size();
+  const double log_threshold = budget_.log_threshold();
+  const auto peeled = signal.lattice().peeled();
+  const evidence::Alarm* strongest = nullptr;
+  for (const evidence::Alarm& alarm : events.alarms) {
+    const bool known = std::ranges::find(peeled, alarm.slice) != peeled.end() &&
+                       !(events.culprit && events.culprit->slice == alarm.slice);
+    if (!known) {
+      if (!strongest || alarm.log_evidence > strongest->log_evidence) strongest = &alarm;
+      continue;
+    }
+    auto& last = told_[signal.name() + signal.names().describe(alarm.slice)];
+    if (wall_ - last < kTellAgainAfter) continue;
+    last = wall_;
+    auto& finding = findings.emplace_back(describe(signal, alarm.slice, alarm.cell, alarm.onset));
+    finding.id = new_id(signal);
+    finding.log_threshold = log_threshold;
+    finding.log_statistic = alarm.log_evidence + log_threshold;
+  }
+  if (strongest && !searching) {
+    searching = describe(signal, strongest->slice, strongest->cell, strongest->onset);
+    searching->id = new_id(signal);
+    searching->log_threshold = log_threshold;
+    searching->log_statistic = strongest->log_evidence + log_threshold;
+    findings.push_back(*searching);
+  }
+  if (events.culprit) {
+    const evidence::Culprit& culprit = *events.culprit;
+    auto& finding = findings.emplace_back(describe(signal, culprit.slice, culprit.cell, culprit.onset));
+    finding.id = searching ? searching->id : new_id(signal);
+    finding.log_threshold = log_threshold;
+    finding.log_statistic = culprit.log_m;
+    finding.log_lead = culprit.log_lead;
+    finding.convicted = true;
+    finding.attributed = wall_;
+    finding.detected = searching ? searching->detected : time_of(culprit.alarmed);
+    finding.onset = finding.first_seen = std::min(finding.onset, finding.detected);
+    for (const evidence::Slice& other : culprit.same_traffic)
+      finding.same_traffic.push_back(describe(signal, other, culprit.cell, culprit.onset).traffic);
+    told_[signal.name() + signal.names().describe(culprit.slice)] = wall_;
+    ++culprits_;
+    searching.reset();
+  }
+  if (!signal.suspect()) searching.reset();
+}
+
+bool Auditor::suspected(fleet::EndpointId id) const {
+  const Endpoint& endpoint = endpoints_[id];
+  for (const Signal* signal : {&audit_, &invariants_}) {
+    const auto slice = signal->suspect();
+    if (!slice) continue;
+    bool fits = true;
+    for (std::size_t i = 0; i < slice->depth() && fits; ++i) {
+      const auto [attribute, value] = slice->term(i);
+      const std::string_view text = signal->names().text(attribute, value);
+      if (attribute == Attribute::endpoint) fits = text == endpoint.config->name;
+      if (attribute == Attribute::pool) fits = text == endpoint.pool->name;
+    }
+    if (fits) return true;
+  }
+  return false;
+}
+
+}  // namespace truekeel::sentinel

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sentinel/auditor.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "sentinel/test_traffic.h"
+
+namespace truekeel::sentinel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint64_t kSeed = 61;
+const evidence::Sampling kChat{
+    .temperature = 0.7, .top_k = 40, .top_p = 0.9, .vocabulary = RecordWriter::kVocabulary};
+
+class AuditorTest : public testing::Test {
+ protected:
+  AnswerId admit(fleet::EndpointId endpoint, bool streamed, std::uint64_t session = 1) {
+    Admission about{.endpoint = endpoint, .context_class = endpoint < 2 ? "short" : "long", .window = 2048};
+    about.prompt = fleet::TokenRange::exactly(10);
+    about.output_most = 100;
+    about.session = about.client = session;
+    about.streamed = streamed;
+    about.sampling = writer_.sampling();
+    auditor_.on(Admitted{++last_, now_, about});
+    return last_;
+  }
+  void records(AnswerId answer, std::string text) {
+    const std::size_t size = text.size();
+    auditor_.on(Records{.answer = answer, .text = std::move(text), .audit_at = size, .seed = {}});
+  }
+  void complete(AnswerId answer, std::uint64_t drawn, const std::string& fingerprint = "fp") {
+    AnswerEnd end{.how = AnswerEnd::How::complete};
+    end.usage = protocol::Usage{.prompt_tokens = 10, .completion_tokens = drawn, .total_tokens = 10 + drawn};
+    end.drawn = drawn;
+    end.finish_reason = "stop";
+    end.fingerprint = fingerprint;
+    auditor_.on(Ended{.answer = answer, .end = end});
+  }
+  std::vector<incident::Finding> flush(Duration step = milliseconds(250)) {
+    now_ += step;
+    wall_ += std::chrono::duration_cast<milliseconds>(step);
+    EXPECT_TRUE(auditor_.flush_due(now_));
+    auto found = auditor_.flush(now_, wall_);
+    findings_.insert(findings_.end(), found.begin(), found.end());
+    return found;
+  }
+  std::uint64_t entered() const {
+    const auto& lattice = auditor_.audit().lattice();
+    const auto all = lattice.find(evidence::Slice());
+    return all == evidence::kNoNode ? 0 : lattice.info(all).tokens;
+  }
+  std::uint64_t lost(Lost why, fleet::EndpointId endpoint = 0) const {
+    return auditor_.endpoint(endpoint).lost[static_cast<std::size_t>(why)];
+  }
+
+  std::shared_ptr<const fleet::Config> config_ = test_fleet();
+  Instant now_{};
+  WallTime wall_{std::chrono::hours(480'000)};
+  Auditor auditor_{config_, {}, now_, wall_};
+  RecordWriter writer_{kChat, kSeed};
+  AnswerId last_ = 0;
+  std::vector<incident::Finding> findings_;
+};
+
+TEST_F(AuditorTest, StreamsEnterAtTheFlushWhileTheyRun) {
+  const AnswerId answer = admit(0, true);
+  records(answer, writer_.tokens(3));
+  EXPECT_EQ(entered(), 0u);
+  flush();
+  EXPECT_EQ(entered(), 3u);
+  records(answer, writer_.tokens(2));
+  complete(answer, 5);
+  EXPECT_EQ(entered(), 3u) << "the end of an answer triggers nothing";
+  flush();
+  EXPECT_EQ(entered(), 5u);
+  const auto& about = auditor_.audit().lattice().info(auditor_.audit().lattice().find(evidence::Slice()));
+  EXPECT_EQ(about.answers, 1u) << "in two parts, but one answer";
+}
+
+TEST_F(AuditorTest, ManyTokensEndAWindowEarly) {
+  const AnswerId answer = admit(0, true);
+  EXPECT_FALSE(auditor_.flush_due(now_));
+  records(answer, writer_.tokens(1024));
+  EXPECT_TRUE(auditor_.flush_due(now_));
+}
+
+TEST_F(AuditorTest, WholeAnswersEnterInTheOrderOfAdmission) {
+  const AnswerId first = admit(0, false), second = admit(1, false), third = admit(0, false);
+  records(third, writer_.tokens(4));
+  complete(third, 4);
+  records(second, writer_.tokens(2));
+  complete(second, 2);
+  flush();
+  EXPECT_EQ(entered(), 0u) << "the first is still under way";
+  records(first, writer_.tokens(1));
+  complete(first, 1);
+  flush();
+  EXPECT_EQ(entered(), 7u);
+}
+
+TEST_F(AuditorTest, WhatDoesNotComeInTimeEntersAtTheBoundOfTheLongestAnswer) {
+  const AnswerId slow = admit(0, false), quick = admit(0, false);
+  records(quick, writer_.tokens(2));
+  complete(quick, 2);
+  flush(seconds(61));
+  EXPECT_EQ(entered(), 102u);
+  EXPECT_EQ(lost(Lost::late), 100u);
+  records(slow, writer_.tokens(1));
+  complete(slow, 1);
+  flush();
+  EXPECT_EQ(entered(), 102u) << "too late: it has been entered";
+}
+
+TEST_F(AuditorTest, LostAnswersAreLostAndRefusedOnesAreNothing) {
+  const AnswerId gone = admit(0, false), refused = admit(0, false);
+  auditor_.on(Ended{.answer = gone, .end = {.how = AnswerEnd::How::lost}});
+  auditor_.on(Ended{.answer = refused, .end = {.how = AnswerEnd::How::refused}});
+  flush();
+  EXPECT_EQ(entered(), 100u);
+  EXPECT_EQ(auditor_.endpoint(0).under_way, 0u);
+}
+
+TEST_F(AuditorTest, TokensWithoutARecordEnterAtTheirLowerBound) {
+  const AnswerId answer = admit(0, true);
+  records(answer, writer_.tokens(3));
+  records(answer,
+          R"({"content":[{"logprob":-1,"bytes":[152]}]})");  // goes on with a character; nothing listed
+  complete(answer, 7);
+  flush();
+  EXPECT_EQ(entered(), 7u);
+  EXPECT_EQ(lost(Lost::missing), 3u);
+  EXPECT_EQ(lost(Lost::unreadable), 1u) << "a record without a distribution";
+  EXPECT_EQ(auditor_.endpoint(0).tokens, 3u);
+}
+
+TEST_F(AuditorTest, DroppedAndUnreadableRecordsAreMadeUpForByTheCount) {
+  const AnswerId answer = admit(0, true);
+  records(answer, writer_.tokens(2));
+  records(answer, "no JSON");
+  AnswerEnd end{.how = AnswerEnd::How::complete};
+  end.drawn = 10;
+  auditor_.on(Ended{.answer = answer, .end = end, .dropped = 3});
+  flush();
+  EXPECT_EQ(entered(), 10u);
+  EXPECT_EQ(lost(Lost::unreadable), 1u);
+  EXPECT_EQ(lost(Lost::dropped), 7u);
+}
+
+TEST_F(AuditorTest, WithoutACountTheHiddenAreTakenAtTheirMost) {
+  const AnswerId answer = admit(0, true);
+  records(answer, writer_.tokens(2));
+  auditor_.on(Ended{.answer = answer, .end = {.how = AnswerEnd::How::complete}});
+  flush();
+  EXPECT_EQ(entered(), 5u) << "an answer may end inside a character";
+}
+
+/// Windows of traffic on all three servers; tokens of s2 are faulty at some rate.
+class AuditorTraffic : public AuditorTest {
+ protected:
+  void windows(int count, double rate) {
+    for (int i = 0; i < count && !convicted(); ++i) {
+      std::vector<std::pair<AnswerId, int>> answers;
+      for (fleet::EndpointId endpoint = 0; endpoint < 3; ++endpoint) {
+        const bool streamed = (i + static_cast<int>(endpoint)) % 3 != 0;
+        const AnswerId answer = admit(endpoint, streamed, 1 + static_cast<std::uint64_t>(i) % 9);
+        records(answer, writer_.tokens(20, evidence::Fault::tail_uniform, endpoint == 1 ? rate : 0));
+        answers.emplace_back(answer, 20);
+      }
+      for (const auto& [answer, drawn] : answers) complete(answer, static_cast<std::uint64_t>(drawn));
+      flush();
+    }
+  }
+  bool convicted() const { return std::ranges::any_of(findings_, &incident::Finding::convicted); }
+};
+
+TEST_F(AuditorTraffic, CleanTrafficAccusesNobody) {
+  windows(1500, 0);
+  EXPECT_TRUE(findings_.empty()) << findings_.front().detector
+                                 << incident::describe(findings_.front().traffic);
+  EXPECT_EQ(auditor_.endpoint(2).tokens, 30'000u);
+  EXPECT_LT(auditor_.budget().spent(), 0.1);
+}
+
+TEST_F(AuditorTraffic, AFaultyServerIsFoundAndNamed) {
+  windows(200, 0);
+  ASSERT_TRUE(findings_.empty());
+  const WallTime change = wall_;
+  windows(400, 0.02);
+  ASSERT_TRUE(convicted());
+  const auto culprit = std::ranges::find_if(findings_, &incident::Finding::convicted);
+  ASSERT_EQ(culprit->traffic.size(), 1u);
+  EXPECT_EQ(culprit->traffic[0], (incident::Term{"endpoint", "s2"}));
+  const incident::Traffic by_version = {{"version", "v2"}};
+  EXPECT_NE(std::ranges::find(culprit->same_traffic, by_version), culprit->same_traffic.end());
+  EXPECT_EQ(culprit->id, findings_.front().id) << "the conviction goes back to the alarm";
+  EXPECT_FALSE(findings_.front().convicted);
+  EXPECT_GE(culprit->log_statistic, culprit->log_threshold);
+  EXPECT_LE(culprit->onset, culprit->detected);
+  EXPECT_LE(culprit->detected, culprit->attributed.value());
+  EXPECT_LT(std::chrono::abs(culprit->onset - change), seconds(20));
+  EXPECT_GE(culprit->sessions, 2u);
+  EXPECT_GT(culprit->observations, 0u);
+  EXPECT_LT(culprit->observations, auditor_.endpoint(1).tokens);
+}
+
+TEST_F(AuditorTraffic, WhatWasKnownSurvivesARestart) {
+  windows(100, 0);
+  windows(2, 0.03);
+  const std::string state = auditor_.save();
+  Auditor again(config_, {}, now_, wall_);
+  const auto restored = again.restore(state);
+  ASSERT_TRUE(restored) << restored.error().message;
+  EXPECT_GT(*restored, 0u);
+  EXPECT_EQ(again.book().approved(1), "fp");
+  const auto standing = again.book().standing(EngineKind::llama_cpp, Invariant::window);
+  EXPECT_EQ(standing.kept, auditor_.book().standing(EngineKind::llama_cpp, Invariant::window).kept);
+  for (const std::size_t at : {0u, 10u, 200u, 5000u}) {
+    std::string damaged = state;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    EXPECT_FALSE(Auditor(config_, {}, now_, wall_).restore(damaged)) << at;
+  }
+  EXPECT_FALSE(Auditor(config_, {}, now_, wall_).restore(state.substr(0, state.size() / 2)));
+}
+
+TEST_F(AuditorTraffic, AChangedFingerprintIsAnAlarmUntilItIsApproved) {
+  windows(20, 0);
+  for (int i = 0; i < 40 && findings_.empty(); ++i) {
+    const AnswerId answer = admit(2, true, static_cast<std::uint64_t>(i));
+    records(answer, writer_.tokens(3));
+    complete(answer, 3, "other");
+    flush();
+  }
+  ASSERT_FALSE(findings_.empty());
+  EXPECT_EQ(findings_.front().signal, "invariant");
+  EXPECT_TRUE(findings_.front().detector.starts_with("fingerprint")) << findings_.front().detector;
+  EXPECT_TRUE(auditor_.approve(2));
+  EXPECT_EQ(auditor_.book().approved(2), "other");
+  EXPECT_FALSE(auditor_.approve(0) && auditor_.book().approved(0) != "fp");
+}
+
+TEST_F(AuditorTraffic, SuspectsAreLookedAtMoreClosely) {
+  windows(50, 0);
+  EXPECT_FALSE(auditor_.suspected(1));
+  while (findings_.empty()) windows(1, 0.05);
+  EXPECT_TRUE(auditor_.suspected(1) || convicted());
+}
+
+}  // namespace
+}  // namespace truekeel::sentinel

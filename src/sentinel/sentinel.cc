@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sentinel/sentinel.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "base/log.h"
+#include "evidence/tick.h"
+
+namespace truekeel::sentinel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// How often the thread looks at what the taps left; a small part of a window.
+constexpr Duration kLook = milliseconds(50);
+constexpr Duration kSaveEvery = seconds(30);
+
+WallTime wall_now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()); }
+Instant now() { return std::chrono::steady_clock::now(); }
+
+/// What an engine does when it is not told otherwise, where nothing can change that but a release of it.
+Defaults fixed_defaults(const protocol::Dialect& dialect) {
+  if (dialect.engine != EngineKind::truekeel) return {};
+  const auto& known = dialect.defaults;
+  return {.temperature = known.temperature, .top_p = known.top_p, .min_p = known.min_p, .top_k = known.top_k};
+}
+
+/// Writes beside the file and renames, so that a crash leaves the old state or the new one.
+bool write_whole(const std::string& path, const std::string& bytes) {
+  const std::string beside = path + ".new";
+  const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0) return false;
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = ::write(file, bytes.data() + done, bytes.size() - done);
+    if (count <= 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  const bool good = done == bytes.size() && ::fsync(file) == 0;
+  return ::close(file) == 0 && good && std::rename(beside.c_str(), path.c_str()) == 0;
+}
+
+}  // namespace
+
+Sentinel::Sentinel(std::shared_ptr<const fleet::Config> config, std::vector<std::uint32_t> vocabularies)
+    : config_(config),
+      vocabularies_(std::move(vocabularies)),
+      auditor_(config, {.false_alarms_per_day = config->evidence.false_alarms_per_day}, now(), wall_now()),
+      saved_(now()) {
+  vocabularies_.resize(config_->models.size());
+  for (const auto& pool : config_->pools) {
+    for (const auto& endpoint : pool.endpoints) {
+      auto& state = *endpoints_.emplace_back(std::make_unique<EndpointState>());
+      state.name = endpoint.name;
+      state.dialect = &protocol::dialect(endpoint.engine);
+      defaults_.push_back(fixed_defaults(*state.dialect));
+    }
+  }
+  load_state();
+}
+
+Sentinel::~Sentinel() {
+  if (thread_.joinable()) stop();
+}
+
+void Sentinel::start(Sink sink) {
+  sink_ = std::move(sink);
+  thread_ = std::thread([this] { run(); });
+}
+
+void Sentinel::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+  work(now());
+  save_state();
+}
+
+void Sentinel::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    wake_.wait_for(lock, kLook);
+    lock.unlock();
+    const Instant at = now();
+    work(at);
+    if (at - saved_ >= kSaveEvery) {
+      saved_ = at;
+      save_state();
+    }
+    lock.lock();
+  }
+}
+
+void Sentinel::work(Instant at) {
+  auto messages = queue_.take();
+  std::vector<incident::Finding> findings;
+  {
+    const std::lock_guard lock(mutex_);
+    for (Message& message : messages) {
+      auditor_.on(std::move(message));
+      if (!auditor_.flush_due(at)) continue;
+      auto found = auditor_.flush(at, wall_now());
+      findings.insert(findings.end(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
+    }
+    if (auditor_.flush_due(at)) {
+      auto found = auditor_.flush(at, wall_now());
+      findings.insert(findings.end(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
+    }
+    for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id)
+      endpoints_[id]->suspected = auditor_.suspected(id);
+    for (const auto& finding : findings) ++findings_[finding.convicted ? 1 : 0];
+  }
+  hand_over(findings);
+}
+
+void Sentinel::hand_over(const std::vector<incident::Finding>& findings) {
+  for (const auto& finding : findings) {
+    log_warning(finding.convicted ? "audit.culprit" : "audit.alarm",
+                {{"id", finding.id},
+                 {"signal", finding.signal},
+                 {"detector", finding.detector},
+                 {"slice", incident::describe(finding.traffic)},
+                 {"log_m", finding.log_statistic},
+                 {"log_threshold", finding.log_threshold},
+                 {"observations", finding.observations},
+                 {"sessions", finding.sessions},
+                 {"delay_s", std::chrono::duration<double>(finding.detected - finding.onset).count()},
+                 {"expected_false_alarms", finding.expected_false_alarms}});
+    if (sink_) sink_(finding);
+  }
+}
+
+std::unique_ptr<Look> Sentinel::skip(fleet::EndpointId endpoint, Skip why) {
+  endpoints_[endpoint]->skipped[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
+  return nullptr;
+}
+
+Defaults Sentinel::server_defaults(fleet::EndpointId endpoint) {
+  const std::lock_guard lock(defaults_mutex_);
+  return defaults_[endpoint];
+}
+
+std::unique_ptr<Look> Sentinel::admit(Candidate candidate, std::uint64_t bits, Instant at) {
+  const fleet::EndpointId id = candidate.endpoint;
+  EndpointState& endpoint = *endpoints_[id];
+  const double share = endpoint.suspected ? 1 : config_->audit.sample;
+  if (!evidence::look_at(share, bits)) return skip(id, Skip::sampled_out);
+  const auto model = static_cast<std::size_t>(&candidate.model - config_->models.data());
+  auto plan = plan_audit(candidate.request, candidate.body, *endpoint.dialect,
+                         defaults_of(candidate.model.defaults, server_defaults(id)),
+                         {.top_logprobs = config_->audit.top_logprobs, .vocabulary = vocabularies_[model]});
+  if (!plan) return skip(id, plan.error());
+  if (endpoint.refuses && !plan->edits.empty()) return skip(id, Skip::refused);
+  candidate.about.endpoint = id;
+  candidate.about.sampling = plan->sampling;
+  const auto answer = queue_.admit(at, std::move(candidate.about));
+  if (!answer) return skip(id, Skip::busy);
+  return std::make_unique<Look>(std::move(*plan), std::make_unique<AnswerTap>(queue_, *answer));
+}
+
+void Sentinel::refuse(fleet::EndpointId endpoint) {
+  if (!endpoints_[endpoint]->refuses.exchange(true))
+    log_warning("audit.refused", {{"endpoint", endpoints_[endpoint]->name},
+                                  {"effect", "its tokens are audited only where clients ask for logprobs"}});
+}
+
+void Sentinel::note_defaults(fleet::EndpointId endpoint, const Defaults& defaults) {
+  const std::lock_guard lock(defaults_mutex_);
+  defaults_[endpoint] = defaults;
+}
+
+std::optional<fleet::EndpointId> Sentinel::find(std::string_view endpoint) const {
+  for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id)
+    if (endpoints_[id]->name == endpoint) return id;
+  return std::nullopt;
+}
+
+void Sentinel::heal(std::string_view endpoint) {
+  const std::lock_guard lock(mutex_);
+  auditor_.heal(endpoint);
+}
+
+bool Sentinel::approve(std::string_view endpoint) {
+  const auto id = find(endpoint);
+  const std::lock_guard lock(mutex_);
+  return id && auditor_.approve(*id);
+}
+
+void Sentinel::load_state() {
+  const std::string& path = config_->evidence.state_file;
+  if (path.empty()) return;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return;
+  std::stringstream bytes;
+  bytes << file.rdbuf();
+  const std::lock_guard lock(mutex_);
+  if (const auto detectors = auditor_.restore(bytes.str()); detectors)
+    log_info("audit.restored", {{"file", path}, {"detectors", *detectors}});
+  else
+    log_warning("audit.not_restored", {{"file", path}, {"why", detectors.error().message}});
+}
+
+void Sentinel::save_state() {
+  const std::string& path = config_->evidence.state_file;
+  if (path.empty()) return;
+  std::string bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    bytes = auditor_.save();
+  }
+  if (!write_whole(path, bytes)) log_warning("audit.not_saved", {{"file", path}});
+}
+
+}  // namespace truekeel::sentinel

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The audit as a part of the gateway: admits answers, and has the thread that audits them.
+// Thread safety: every method, from any thread, but start and stop from the one that owns it.
+// Invariant: admit() and what taps do never wait for the audit.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fleet/config.h"
+#include "incident/finding.h"
+#include "sentinel/auditor.h"
+#include "sentinel/plan.h"
+#include "sentinel/tap.h"
+
+namespace truekeel::sentinel {
+
+/// An answer that is looked at.
+struct Look {
+  AuditPlan plan;
+  std::unique_ptr<AnswerTap> tap;
+};
+
+class Sentinel {
+ public:
+  /// vocabularies: tokens of each model of the configuration, 0 where unknown, empty when none is known.
+  /// Restores the state file where there is one.
+  Sentinel(std::shared_ptr<const fleet::Config> config, std::vector<std::uint32_t> vocabularies);
+  ~Sentinel();
+
+  /// Takes what the audit has found; called by the sentinel's thread, must not wait.
+  using Sink = std::function<void(const incident::Finding&)>;
+  void start(Sink sink);
+  /// Saves the state, ends the thread.
+  void stop();
+
+  /// What a request must be for its answer to be looked at, decided from what is known before it is sent.
+  struct Candidate {
+    const protocol::OpenAiRequest& request;
+    std::string_view body;
+    fleet::EndpointId endpoint;
+    const fleet::ModelConfig& model;
+    Admission about;  ///< all but the sampling
+  };
+  /// bits: 64 uniform ones, drawn for this request alone. Null when the answer is not looked at.
+  [[nodiscard]] std::unique_ptr<Look> admit(Candidate candidate, std::uint64_t bits, Instant now);
+
+  /// The server answered 400 to what the audit had added: it is not asked again.
+  void refuse(fleet::EndpointId endpoint);
+
+  /// What the server says that it does when a request is silent.
+  void note_defaults(fleet::EndpointId endpoint, const Defaults& defaults);
+
+  /// The endpoint has been mended: it may be accused anew.
+  void heal(std::string_view endpoint);
+  /// Approves the fingerprint that the endpoint states now; false when it has stated none.
+  bool approve(std::string_view endpoint);
+
+  /// Views for the admin API, as JSON, and the exposition text for /metrics.
+  [[nodiscard]] std::string slices_json();
+  [[nodiscard]] std::string signals_json();
+  [[nodiscard]] std::string coverage_json();
+  [[nodiscard]] std::string metrics_text();
+
+ private:
+  struct EndpointState {
+    std::string name;
+    const protocol::Dialect* dialect = nullptr;
+    std::atomic<bool> refuses = false;
+    std::atomic<bool> suspected = false;
+    std::array<std::atomic<std::uint64_t>, kSkips> skipped = {};
+  };
+
+  void run();
+  void work(Instant now);
+  void hand_over(const std::vector<incident::Finding>& findings);
+  void load_state();
+  void save_state();
+  [[nodiscard]] Defaults server_defaults(fleet::EndpointId endpoint);
+  [[nodiscard]] std::unique_ptr<Look> skip(fleet::EndpointId endpoint, Skip why);
+  [[nodiscard]] std::optional<fleet::EndpointId> find(std::string_view endpoint) const;
+  friend class Views;
+
+  const std::shared_ptr<const fleet::Config> config_;
+  std::vector<std::uint32_t> vocabularies_;  // of the models
+  Sink sink_;
+  std::vector<std::unique_ptr<EndpointState>> endpoints_;
+  TapQueue queue_;
+
+  std::mutex defaults_mutex_;
+  std::vector<Defaults> defaults_;  // guarded by defaults_mutex_
+
+  std::mutex mutex_;
+  Auditor auditor_;                             // guarded by mutex_
+  std::array<std::uint64_t, 2> findings_ = {};  // alarms, convictions; guarded by mutex_
+  std::condition_variable wake_;
+  bool stopping_ = false;  // guarded by mutex_
+  Instant saved_{};
+  std::thread thread_;
+};
+
+}  // namespace truekeel::sentinel

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sentinel/signal.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "evidence/snapshot.h"
+
+namespace truekeel::sentinel {
+namespace {
+
+using namespace evidence;
+
+/// A search that has not ended after a day of windows has lost its traffic: the next alarm starts another.
+constexpr Tick kSearchMost = 4 * 86'400;
+
+/// Client versions come from clients, everything else from the configuration and the servers.
+constexpr std::size_t kValuesMax = 1u << 14;
+
+}  // namespace
+
+Signal::Signal(std::string name, const RatioBets& bets, std::size_t nodes_max,
+               std::function<std::string(std::size_t)> detector)
+    : name_(std::move(name)),
+      bets_(bets),
+      detector_(std::move(detector)),
+      names_(kValuesMax),
+      lattice_(bets.log_weights(), {.nodes_max = nodes_max}) {}
+
+SignalEvents Signal::flush(Tick tick, double log_stake) {
+  SignalEvents events;
+  events.alarms = lattice_.flush(tick, log_stake, &attribution_);
+  const bool searched = attribution_.running();
+  attribution_.begin(lattice_, events.alarms, log_stake);
+  if (!searched && attribution_.running()) accused_since_ = tick;
+  lattice_.reset(events.alarms);
+  events.culprit = attribution_.decide(lattice_, tick);
+  if (attribution_.running() && tick - accused_since_ > kSearchMost) attribution_.end(lattice_);
+  return events;
+}
+
+std::optional<Slice> Signal::suspect() const {
+  return attribution_.running() ? attribution_.leader() : std::nullopt;
+}
+
+void Signal::heal(Attribute attribute, std::string_view value) {
+  const ValueId id = names_.find(attribute, value);
+  if (id == 0) return;
+  const std::vector<Slice> culprits(lattice_.peeled().begin(), lattice_.peeled().end());
+  for (const Slice& slice : culprits)
+    for (std::size_t i = 0; i < slice.depth(); ++i)
+      if (slice.term(i).attribute == attribute && slice.term(i).value == id) lattice_.unpeel(slice);
+}
+
+std::string Signal::save(Tick tick, double log_stake) const {
+  return evidence::save(lattice_, names_, tick, log_stake);
+}
+
+Result<Restored> Signal::restore(std::string_view bytes) {
+  return evidence::restore(bytes, lattice_, names_);
+}
+
+}  // namespace truekeel::sentinel

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// One signal: its lattice, the names of its attributes' values, and the search for culprits. Thread safety:
+// serves one thread.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "evidence/attribution.h"
+#include "evidence/lattice.h"
+#include "evidence/ratio_bets.h"
+#include "evidence/slice.h"
+#include "evidence/snapshot.h"
+
+namespace truekeel::sentinel {
+
+/// What happened in one window of one signal.
+struct SignalEvents {
+  std::vector<evidence::Alarm> alarms;
+  std::optional<evidence::Culprit> culprit;
+};
+
+class Signal {
+ public:
+  /// detector(cell): what the bet of a cell is called. `bets` is borrowed for life.
+  Signal(std::string name, const evidence::RatioBets& bets, std::size_t nodes_max,
+         std::function<std::string(std::size_t)> detector);
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const evidence::RatioBets& bets() const { return bets_; }
+  [[nodiscard]] std::string detector(std::size_t cell) const { return detector_(cell); }
+
+  [[nodiscard]] evidence::ValueId intern(evidence::Attribute attribute, std::string_view text) {
+    return names_.intern(attribute, text);
+  }
+  void add(const evidence::Coordinates& where, const evidence::Item& item) { lattice_.add(where, item); }
+
+  /// Ends a window; `touched()` says afterwards what it cost.
+  [[nodiscard]] SignalEvents flush(evidence::Tick tick, double log_stake);
+  [[nodiscard]] std::size_t touched() const { return lattice_.touched(); }
+
+  /// The slice that leads the search for a culprit, while there is one.
+  [[nodiscard]] std::optional<evidence::Slice> suspect() const;
+
+  /// The culprits with this value are well again: their items count everywhere.
+  void heal(evidence::Attribute attribute, std::string_view value);
+
+  [[nodiscard]] const evidence::Lattice& lattice() const { return lattice_; }
+  [[nodiscard]] const evidence::ValueNames& names() const { return names_; }
+
+  [[nodiscard]] std::string save(evidence::Tick tick, double log_stake) const;
+  /// Requires: nothing was added yet.
+  [[nodiscard]] Result<evidence::Restored> restore(std::string_view bytes);
+
+ private:
+  const std::string name_;
+  const evidence::RatioBets& bets_;
+  const std::function<std::string(std::size_t)> detector_;
+  evidence::ValueNames names_;
+  evidence::Lattice lattice_;
+  evidence::Attribution attribution_;
+  evidence::Tick accused_since_ = 0;
+};
+
+}  // namespace truekeel::sentinel
