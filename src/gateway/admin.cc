@@ -113,14 +113,22 @@ Admin::Answer Admin::read(std::string_view path) {
             .body = shared_.fleet([&](const fleet::Fleet& fleet) { return fleet::fleet_json(fleet, now); }),
             .allow = {}};
   }
+  const auto json = [](std::string body) {
+    return Answer{.status = 200, .type = "application/json", .body = std::move(body), .allow = {}};
+  };
+  if (path == "/api/v1/slices") return json(shared_.sentinel().slices_json());
+  if (path == "/api/v1/signals") return json(shared_.sentinel().signals_json());
+  if (path == "/api/v1/coverage") return json(shared_.sentinel().coverage_json());
   return Answer::problem(
       404, "Not found",
-      "served are /livez, /readyz, /metrics, /api/v1/fleet, /incidents, /changes, /requests/ID, /events, "
-      "POST /api/v1/endpoints/NAME/drain and /undrain, POST /api/v1/affinity/POOL/unstick");
+      "served are /livez, /readyz, /metrics, /api/v1/fleet, /slices, /signals, /coverage, /incidents, "
+      "/changes, /requests/ID, /events, "
+      "POST /api/v1/endpoints/NAME/drain, /undrain and /approve, POST /api/v1/affinity/POOL/unstick");
 }
 
 std::string Admin::metrics(Instant now) {
   auto text = shared_.fleet([&](const fleet::Fleet& fleet) { return shared_.metrics().text(fleet, now); });
+  text += shared_.sentinel().metrics_text();
   if (shared_.incidents() != nullptr) text += shared_.incidents()->metrics_text();
   if (webhook_ != nullptr) text += webhook_->metrics_text();
   return text;
@@ -129,9 +137,11 @@ std::string Admin::metrics(Instant now) {
 Admin::Answer Admin::act(std::string_view path) {
   if (const auto name = name_between(path, kEndpoints, "/undrain"); !name.empty()) return drain(name, false);
   if (const auto name = name_between(path, kEndpoints, "/drain"); !name.empty()) return drain(name, true);
+  if (const auto name = name_between(path, kEndpoints, "/approve"); !name.empty()) return approve(name);
   if (const auto name = name_between(path, kAffinity, "/unstick"); !name.empty()) return unstick(name);
   return Answer::problem(404, "Not found",
-                         "actions are endpoints/NAME/drain, endpoints/NAME/undrain, affinity/POOL/unstick");
+                         "actions are endpoints/NAME/drain, endpoints/NAME/undrain, "
+                         "endpoints/NAME/approve, affinity/POOL/unstick");
 }
 
 Admin::Answer Admin::drain(std::string_view endpoint, bool drained) {
@@ -139,10 +149,22 @@ Admin::Answer Admin::drain(std::string_view endpoint, bool drained) {
       [&](fleet::Fleet& fleet) { return drained ? fleet.drain(endpoint) : fleet.undrain(endpoint); });
   if (!known)
     return Answer::problem(404, "No such endpoint", fmt::format("no endpoint is named '{}'", endpoint));
+  // Who lets an endpoint serve again says that it is well.
+  if (!drained) shared_.sentinel().heal(endpoint);
   log_info(drained ? "endpoint.drained" : "endpoint.undrained", {{"endpoint", endpoint}});
   return {.status = 200,
           .type = "application/json",
           .body = fmt::format(R"({{"endpoint":{},"drained":{}}})", protocol::quoted(endpoint), drained),
+          .allow = {}};
+}
+
+Admin::Answer Admin::approve(std::string_view endpoint) {
+  if (!shared_.sentinel().approve(endpoint))
+    return Answer::problem(404, "No fingerprint", fmt::format("no endpoint '{}' has stated one", endpoint));
+  log_info("endpoint.approved", {{"endpoint", endpoint}});
+  return {.status = 200,
+          .type = "application/json",
+          .body = fmt::format(R"({{"endpoint":{},"approved":true}})", protocol::quoted(endpoint)),
           .allow = {}};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin API: /livez /readyz /metrics, the fleet's state, drain, undrain, unstick, and incidents
-// (incident_api.h). Errors are
+// The admin API: /livez /readyz /metrics, the fleet's state, what the audit shows, drain, undrain, unstick,
+// approve, and incidents (incident_api.h). Errors are
 // problem+json (RFC 9457). Thread safety: one thread.
 #pragma once
 
@@ -28,6 +28,7 @@ class Admin {
   [[nodiscard]] std::string metrics(Instant now);
   [[nodiscard]] Answer act(std::string_view path);
   [[nodiscard]] Answer drain(std::string_view endpoint, bool drained);
+  [[nodiscard]] Answer approve(std::string_view endpoint);
   [[nodiscard]] Answer unstick(std::string_view pool);
 
   http::Net& net_;

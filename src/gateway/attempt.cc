@@ -9,6 +9,8 @@
 #include "gateway/stream_relay.h"
 #include "gateway/upstream_request.h"
 #include "protocol/anthropic.h"
+#include "protocol/unasked.h"
+#include "sentinel/client_version.h"
 
 namespace truekeel::gateway {
 namespace {
@@ -54,6 +56,43 @@ http::Headers passed_on(const http::Headers& upstream) {
   return headers;
 }
 
+std::optional<std::uint64_t> tokens_drawn(const std::optional<protocol::Usage>& usage,
+                                          std::optional<std::uint64_t> predicted) {
+  return usage ? std::optional(usage->completion_tokens) : predicted;
+}
+
+/// Leaves a whole answer's records with the audit, and takes out of it what its client did not ask for.
+void hand_to_audit(const sentinel::Look& look, const protocol::ResponseFacts& facts, std::string& body) {
+  look.tap->take(body, facts);
+  look.tap->end({.how = sentinel::AnswerEnd::How::complete,
+                 .usage = facts.usage,
+                 .drawn = tokens_drawn(facts.usage, facts.predicted),
+                 .finish_reason = std::string(facts.finish_reason),
+                 .fingerprint = std::string(facts.system_fingerprint)});
+  if (facts.records.empty() || !look.plan.unasked.any()) return;
+  std::string shown;
+  shown.reserve(body.size());
+  protocol::append_unasked(shown, body, facts, look.plan.unasked);
+  body = std::move(shown);
+}
+
+/// How an answer ended of which the audit has seen no end. Of a whole one that did not come, tokens may have
+/// been drawn; of a stream, what did come has been seen.
+sentinel::AnswerEnd end_unseen(const Ask& ask, const AttemptResult& result) {
+  using How = sentinel::AnswerEnd::How;
+  if (ask.request.stream) return {.how = How::cut};
+  const bool refused = result.outcome == Outcome::connect_failure ||
+                       (result.outcome != Outcome::client_left && result.answer.status / 100 == 4);
+  return {.how = refused ? How::refused : How::lost};
+}
+
+/// Tells clients apart without naming them.
+std::uint64_t keyed_hash_of(std::string_view peer, const fleet::AffinitySecret& secret) {
+  fleet::AffinityInputs inputs;
+  inputs.user = peer;
+  return fleet::affinity_key(inputs, secret).hash;
+}
+
 std::string message_id(const ClientCall& call) { return "msg_" + call.id.substr(call.id.find('_') + 1); }
 
 }  // namespace
@@ -62,6 +101,8 @@ struct Attempt::Where {
   const fleet::Decision& decision;
   const fleet::Candidate& candidate;
   Upstream& upstream;
+  std::unique_ptr<sentinel::Look> look;  // where the answer is audited
+  bool with_limit = false;               // the limit of output is ours
 };
 
 WholeAnswer error_answer(const ClientCall& call, const protocol::ApiError& error) {
@@ -84,23 +125,59 @@ void OpenStreams::cancel_all() {
 
 http::Task<AttemptResult> Attempt::run(ClientCall& call, const Ask& ask, const fleet::Decision& decision,
                                        const fleet::Candidate& candidate) {
-  const Where where{decision, candidate, shared_.upstream(candidate.endpoint)};
-  const bool with_limit = decision.output.added && !where.upstream.refuses_limit();
+  Where where{decision, candidate, shared_.upstream(candidate.endpoint), {}, false};
+  where.with_limit = decision.output.added && !where.upstream.refuses_limit();
+  where.look = look_at(call, ask, where);
   auto result = co_await send(call, ask, where);
-  if (with_limit && !result.delivered && result.answer.status == 400 && !call.exchange.gone()) {
-    // Perhaps the server does not know the limit that we added: ask once as the client did.
-    const auto error = protocol::read_error(400, result.answer.body);
-    const auto field = limit_field(ask, where.upstream);
-    if (error.param == field || error.message.find(field) != std::string::npos) {
-      where.upstream.refuse_limit();
-      result = co_await send(call, ask, where);
-    }
-  }
+  if (!result.delivered && result.answer.status == 400 && !call.exchange.gone())
+    result = co_await ask_without_added(call, ask, where, std::move(result));
+  if (where.look && !where.look->tap->ended()) where.look->tap->end(end_unseen(ask, result));
   if (fleet::is_failure(result.outcome)) where.upstream.note_failure();
   shared_.fleet([&](fleet::Fleet& fleet) {
     fleet.end(candidate.endpoint, result.outcome, decision.affinity, net_.now());
   });
   co_return result;
+}
+
+http::Task<AttemptResult> Attempt::ask_without_added(ClientCall& call, const Ask& ask, Where& where,
+                                                     AttemptResult result) {
+  const auto error = protocol::read_error(400, result.answer.body);
+  const auto speaks_of = [&](std::string_view field) {
+    return error.param.find(field) != std::string::npos || error.message.find(field) != std::string::npos;
+  };
+  if (where.look && !where.look->plan.edits.empty() && (speaks_of("logprob") || speaks_of("audit"))) {
+    where.look->tap->end({.how = sentinel::AnswerEnd::How::refused});
+    where.look.reset();
+    result = co_await send(call, ask, where);
+    // A second 400 shows that the first one was for something of the client's.
+    if (result.delivered || result.answer.status != 400) shared_.sentinel().refuse(where.candidate.endpoint);
+  } else if (where.with_limit && speaks_of(limit_field(ask, where.upstream))) {
+    where.upstream.refuse_limit();
+    result = co_await send(call, ask, where);
+  }
+  co_return result;
+}
+
+std::unique_ptr<sentinel::Look> Attempt::look_at(const ClientCall& call, const Ask& ask, const Where& where) {
+  const auto& served = where.decision.model->classes[where.candidate.class_index];
+  const std::string_view peer = call.exchange.peer();
+  sentinel::Admission about{.context_class = served.name,
+                            .window = served.max_tokens,
+                            .fingerprint = where.upstream.fingerprint(),
+                            .client_version = sentinel::client_version(
+                                call.exchange.request().headers.find("user-agent").value_or("")),
+                            .prompt = where.decision.prompt};
+  about.output_most = where.decision.output.tokens;
+  if (where.decision.output.added && !where.with_limit) about.output_most = served.max_tokens;
+  about.client = keyed_hash_of(peer, shared_.secret());
+  about.session = where.decision.affinity.hash;
+  about.streamed = ask.request.stream;
+  return shared_.sentinel().admit({.request = ask.request,
+                                   .body = ask.body,
+                                   .endpoint = where.candidate.endpoint,
+                                   .model = *where.decision.model,
+                                   .about = std::move(about)},
+                                  random_.next(), net_.now());
 }
 
 http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const Where& where) {
@@ -116,7 +193,9 @@ http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const 
   const auto credentials = shared_.has_clients() ? ClientCredentials::keep : ClientCredentials::pass_on;
   const auto head =
       upstream_head(ask, call.exchange.request().headers, where.upstream, credentials, call.id, time_left);
-  const auto body = upstream_body(ask, where.decision.output, where.upstream);
+  const auto added = where.look ? std::span<const protocol::JsonEdit>(where.look->plan.edits)
+                                : std::span<const protocol::JsonEdit>();
+  const auto body = upstream_body(ask, where.decision.output, where.upstream, added);
   http::Call upstream_call(client_);
   const CancelWhenGone cancel(call.exchange, upstream_call);
   if (const auto sent = co_await upstream_call.send(where.upstream.address(), head, body, options); !sent) {
@@ -153,6 +232,7 @@ http::Task<AttemptResult> Attempt::whole(ClientCall& call, const Ask& ask, const
   if (!facts) co_return failed(call, where, {http::CallFailure::protocol, facts.error().message});
   note_output(call, where);
   where.upstream.note_fingerprint(facts->system_fingerprint);
+  if (where.look) hand_to_audit(*where.look, *facts, answer.body);
   if (facts->usage) {
     call.record.output_tokens = facts->usage->completion_tokens;
     call.record.input_tokens = facts->usage->prompt_tokens;
@@ -188,7 +268,9 @@ http::Task<AttemptResult> Attempt::stream(ClientCall& call, const Ask& ask, cons
                      .identity = {message_id(call), ask.request.model},
                      .request_id = call.id,
                      .choices = ask.request.n,
-                     .input_tokens = prompt.exact() ? prompt.lower : 0});
+                     .input_tokens = prompt.exact() ? prompt.lower : 0,
+                     .unasked = where.look ? where.look->plan.unasked : protocol::Unasked{},
+                     .tap = where.look ? where.look->tap.get() : nullptr});
   call.record.status = 200;
   call.exchange.start(200, headers);
   AttemptResult result{.outcome = {}, .delivered = true, .answer = {}};
@@ -201,6 +283,13 @@ http::Task<AttemptResult> Attempt::stream(ClientCall& call, const Ask& ask, cons
   call.record.output_tokens = facts.usage ? facts.usage->completion_tokens : facts.output_events;
   if (facts.usage) call.record.input_tokens = facts.usage->prompt_tokens;
   if (facts.server_error) result.outcome = Outcome::server_error;
+  if (where.look && result.outcome == Outcome::success) {
+    where.look->tap->end({.how = sentinel::AnswerEnd::How::complete,
+                          .usage = facts.usage,
+                          .drawn = tokens_drawn(facts.usage, facts.predicted),
+                          .finish_reason = facts.finish_reason,
+                          .fingerprint = facts.fingerprint});
+  }
   co_return result;
 }
 

@@ -9,12 +9,14 @@
 #include <set>
 #include <string>
 
+#include "base/philox.h"
 #include "fleet/fleet.h"
 #include "gateway/ask.h"
 #include "gateway/metrics.h"
 #include "gateway/shared.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "sentinel/sentinel.h"
 
 namespace truekeel::gateway {
 
@@ -61,9 +63,9 @@ class OpenStreams {
 
 class Attempt {
  public:
-  /// All are borrowed until run() returns.
-  Attempt(http::Net& net, http::Client& client, Shared& shared, OpenStreams& streams)
-      : net_(net), client_(client), shared_(shared), streams_(streams) {}
+  /// All are borrowed until run() returns. `random` decides which answers are audited.
+  Attempt(http::Net& net, http::Client& client, Shared& shared, OpenStreams& streams, PhiloxStream& random)
+      : net_(net), client_(client), shared_(shared), streams_(streams), random_(random) {}
 
   /// Requires: Fleet::begin() let the request go there; ends it.
   http::Task<AttemptResult> run(ClientCall& call, const Ask& ask, const fleet::Decision& decision,
@@ -71,6 +73,11 @@ class Attempt {
 
  private:
   struct Where;
+  /// Asks again where the endpoint did not know a field that the gateway had added, at most once for each.
+  http::Task<AttemptResult> ask_without_added(ClientCall& call, const Ask& ask, Where& where,
+                                              AttemptResult result);
+  [[nodiscard]] std::unique_ptr<sentinel::Look> look_at(const ClientCall& call, const Ask& ask,
+                                                        const Where& where);
   http::Task<AttemptResult> send(ClientCall& call, const Ask& ask, const Where& where);
   http::Task<AttemptResult> whole(ClientCall& call, const Ask& ask, const Where& where,
                                   http::Call& upstream_call);
@@ -89,6 +96,7 @@ class Attempt {
   http::Client& client_;
   Shared& shared_;
   OpenStreams& streams_;
+  PhiloxStream& random_;
 };
 
 }  // namespace truekeel::gateway

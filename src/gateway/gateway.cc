@@ -169,12 +169,17 @@ Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Con
   if (!vocabularies) return std::unexpected(vocabularies.error());
   gateway->vocabularies_ = std::move(*vocabularies);
   if (options.affinity_secret.empty()) options.affinity_secret = random_secret();
-  auto shared = Shared::make(config, options.affinity_secret, std::chrono::steady_clock::now());
+  auto shared = Shared::make(config, options.affinity_secret, std::chrono::steady_clock::now(),
+                             gateway->vocabularies_.sizes());
   if (!shared) return std::unexpected(shared.error());
   gateway->shared_ = std::move(*shared);
   auto desk = IncidentDesk::open(*config, random_bits());
   if (!desk) return std::unexpected(desk.error());
   gateway->shared_->open_incidents(std::move(*desk));
+  gateway->shared_->sentinel().start(
+      [desk = gateway->shared_->incidents()](const incident::Finding& finding) {
+        desk->on_finding(finding, finding.attributed.value_or(finding.detected));
+      });
   if (const auto opened = gateway->open(*config, options); !opened) return std::unexpected(opened.error());
   for (auto& thread : gateway->io_threads_) thread->run();
   gateway->control_->run();
@@ -216,6 +221,7 @@ void Gateway::stop() {
   for (auto& thread : io_threads_) thread->start_drain(shared_->config().limits.drain);
   for (auto& thread : io_threads_) thread->join();
   control_->stop();
+  shared_->sentinel().stop();
   log_info("gateway.stopped");
 }
 

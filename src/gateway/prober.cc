@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "protocol/json.h"
+#include "protocol/properties.h"
 #include "protocol/response_facts.h"
 
 namespace truekeel::gateway {
@@ -14,6 +15,8 @@ namespace {
 
 constexpr Duration kLook = std::chrono::milliseconds(100);
 constexpr std::size_t kAnswerBytesMax = 1 << 20;
+/// A server that was started anew may do something else by default.
+constexpr Duration kLearnEvery = std::chrono::seconds(30);
 /// A server whose slots are all busy with our own requests answers late without being ill.
 constexpr int kPatienceWhenBusy = 6;
 
@@ -48,6 +51,7 @@ http::Task<void> Prober::run() {
     const Instant now = net_.now();
     const auto due = shared_.fleet([now](fleet::Fleet& fleet) { return fleet.take_due_probes(now); });
     for (const auto endpoint : due) {
+      if (wants_defaults(endpoint, now)) http::spawn(net_, learn_defaults(endpoint));
       if (proven_by_traffic(endpoint)) {
         report(endpoint, fleet::ProbeResult::token);
       } else {
@@ -63,6 +67,43 @@ bool Prober::proven_by_traffic(fleet::EndpointId endpoint) const {
   return last != Instant::min() && net_.now() - last < shared_.config().health.probe_interval;
 }
 
+http::RequestHead Prober::head_of(const Upstream& upstream, std::string_view method,
+                                  std::string_view path) const {
+  http::RequestHead head{.method = std::string(method),
+                         .target = upstream.config().url.prefix + std::string(path),
+                         .minor_version = 1,
+                         .headers = {{"host", upstream.authority()}, {"content-type", "application/json"}}};
+  if (!upstream.key().empty()) head.headers.add("authorization", "Bearer " + upstream.key());
+  return head;
+}
+
+bool Prober::wants_defaults(fleet::EndpointId endpoint, Instant now) {
+  const auto last = learnt_.find(endpoint);
+  return shared_.upstream(endpoint).dialect().engine == EngineKind::llama_cpp &&
+         (last == learnt_.end() || now - last->second >= kLearnEvery);
+}
+
+http::Task<void> Prober::learn_defaults(fleet::EndpointId endpoint) {
+  auto& upstream = shared_.upstream(endpoint);
+  const Instant now = net_.now();
+  const auto timeout = shared_.config().health.probe_timeout;
+  const http::CallOptions options{
+      .first_byte = timeout, .idle = timeout, .deadline = now + timeout, .idempotent = true};
+  http::Call call(client_);
+  const auto head = head_of(upstream, "GET", upstream.dialect().properties_path);
+  if (!co_await call.send(upstream.address(), head, "", options)) co_return;
+  const auto answer = co_await call.read_all(kAnswerBytesMax);
+  if (!answer || call.head().status != 200) co_return;
+  const auto properties = protocol::read_llama_properties(*answer);
+  if (!properties) co_return;
+  learnt_[endpoint] = now;
+  shared_.sentinel().note_defaults(endpoint, {.temperature = properties->temperature,
+                                              .top_p = properties->top_p,
+                                              .min_p = properties->min_p,
+                                              .top_k = properties->top_k,
+                                              .plain = properties->plain});
+}
+
 http::Task<void> Prober::probe(fleet::EndpointId endpoint) {
   report(endpoint, co_await generate_token(endpoint));
 }
@@ -74,11 +115,7 @@ http::Task<fleet::ProbeResult> Prober::generate_token(fleet::EndpointId endpoint
   const std::string body =
       fmt::format(R"({{"model":{},"messages":[{{"role":"user","content":"ping"}}],"{}":1,"temperature":0}})",
                   protocol::quoted(model_of(shared_.config(), view)), upstream.dialect().chat_limit_field);
-  http::RequestHead head{.method = "POST",
-                         .target = upstream.config().url.prefix + "/v1/chat/completions",
-                         .minor_version = 1,
-                         .headers = {{"host", upstream.authority()}, {"content-type", "application/json"}}};
-  if (!upstream.key().empty()) head.headers.add("authorization", "Bearer " + upstream.key());
+  const auto head = head_of(upstream, "POST", "/v1/chat/completions");
   const auto timeout = shared_.config().health.probe_timeout * (view.in_flight > 0 ? kPatienceWhenBusy : 1);
   const http::CallOptions options{
       .first_byte = timeout, .idle = timeout, .deadline = net_.now() + timeout, .idempotent = true};

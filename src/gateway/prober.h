@@ -3,7 +3,9 @@
 // has just had one from it. Thread safety: one thread.
 #pragma once
 
+#include <map>
 #include <string>
+#include <string_view>
 
 #include "gateway/shared.h"
 #include "http/client.h"
@@ -22,12 +24,17 @@ class Prober {
  private:
   http::Task<void> probe(fleet::EndpointId endpoint);
   http::Task<fleet::ProbeResult> generate_token(fleet::EndpointId endpoint);
+  /// Asks a server what it does with a request that states no parameters; the audit must know.
+  http::Task<void> learn_defaults(fleet::EndpointId endpoint);
+  [[nodiscard]] bool wants_defaults(fleet::EndpointId endpoint, Instant now);
+  http::RequestHead head_of(const Upstream& upstream, std::string_view method, std::string_view path) const;
   [[nodiscard]] bool proven_by_traffic(fleet::EndpointId endpoint) const;
   void report(fleet::EndpointId endpoint, fleet::ProbeResult result);
 
   http::Net& net_;
   Shared& shared_;
   http::Client client_;
+  std::map<fleet::EndpointId, Instant> learnt_;
 };
 
 }  // namespace truekeel::gateway

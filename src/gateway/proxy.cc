@@ -133,14 +133,14 @@ Proxy::Proxy(http::Net& net, Shared& shared, const Vocabularies& vocabularies, s
       shared_(shared),
       client_(net, {}),
       counter_(shared, vocabularies, client_, net),
-      ids_(seed) {}
+      random_(seed) {}
 
 http::Task<void> Proxy::handle(http::Exchange& exchange) {
   const auto& request = exchange.request();
   ClientCall call{.exchange = exchange,
                   .route = find_route(request.method, request.target,
                                       request.headers.find("anthropic-version").has_value()),
-                  .id = fmt::format("req_{:016x}{:08x}", ids_.next(), ids_.next() >> 32),
+                  .id = fmt::format("req_{:016x}{:08x}", random_.next(), random_.next() >> 32),
                   .arrived = net_.now(),
                   .deadline = {},
                   .explain = false,
@@ -248,7 +248,7 @@ http::Task<fleet::ContextPlan> Proxy::plan(const Ask& ask, const fleet::ModelCon
 }
 
 http::Task<void> Proxy::deliver(ClientCall& call, const Ask& ask, const fleet::Decision& decision) {
-  Attempt attempt(net_, client_, shared_, streams_);
+  Attempt attempt(net_, client_, shared_, streams_, random_);
   AttemptResult result{
       .outcome = fleet::Outcome::connect_failure,
       .answer = error_answer(call, {503, "the inference servers were drained just now", "", "no_endpoint"})};

@@ -16,7 +16,8 @@ namespace truekeel::gateway {
 
 class Proxy {
  public:
-  /// `net`, `shared`, `vocabularies` are borrowed for life. `seed` makes the request ids.
+  /// `net`, `shared`, `vocabularies` are borrowed for life. `seed` makes the request ids, and
+  /// decides which answers are audited.
   Proxy(http::Net& net, Shared& shared, const Vocabularies& vocabularies, std::uint64_t seed);
 
   /// Answers one call, whatever it is.
@@ -43,7 +44,7 @@ class Proxy {
   http::Client client_;
   TokenCounter counter_;
   OpenStreams streams_;
-  PhiloxStream ids_;
+  PhiloxStream random_;
   protocol::JsonParser parser_;
 };
 

@@ -48,12 +48,18 @@ void Upstream::note_fingerprint(std::string_view fingerprint) {
   if (fingerprint_ != fingerprint) fingerprint_ = fingerprint;
 }
 
-Shared::Shared(std::shared_ptr<const fleet::Config> config, std::string_view affinity_secret, Instant now)
-    : config_(std::move(config)), secret_(affinity_secret), fleet_(config_, secret_, now) {}
+Shared::Shared(std::shared_ptr<const fleet::Config> config, std::string_view affinity_secret, Instant now,
+               std::vector<std::uint32_t> vocabularies)
+    : config_(std::move(config)),
+      secret_(affinity_secret),
+      sentinel_(std::make_unique<sentinel::Sentinel>(config_, std::move(vocabularies))),
+      fleet_(config_, secret_, now) {}
 
 Result<std::unique_ptr<Shared>> Shared::make(std::shared_ptr<const fleet::Config> config,
-                                             std::string_view affinity_secret, Instant now) {
-  std::unique_ptr<Shared> shared(new Shared(std::move(config), affinity_secret, now));
+                                             std::string_view affinity_secret, Instant now,
+                                             std::vector<std::uint32_t> vocabularies) {
+  std::unique_ptr<Shared> shared(
+      new Shared(std::move(config), affinity_secret, now, std::move(vocabularies)));
   for (fleet::EndpointId id = 0; id < shared->fleet_.size(); ++id) {
     const auto& endpoint = shared->fleet_.endpoint(id);
     const char* key = endpoint.api_key_env.empty() ? "" : std::getenv(endpoint.api_key_env.c_str());

@@ -17,6 +17,7 @@
 #include "gateway/metrics.h"
 #include "http/net.h"
 #include "protocol/dialect.h"
+#include "sentinel/sentinel.h"
 
 namespace truekeel::gateway {
 
@@ -59,10 +60,11 @@ class Upstream {
 
 class Shared {
  public:
-  /// Reads upstream keys from the environment, and clients' keys from their file. Error::invalid_argument
-  /// when a variable is not set or the file is wrong.
+  /// vocabularies: as of Sentinel, whose thread is not started. Reads upstream keys from the environment, and
+  /// clients' keys from their file. Error::invalid_argument when a variable is not set or the file is wrong.
   [[nodiscard]] static Result<std::unique_ptr<Shared>> make(std::shared_ptr<const fleet::Config> config,
-                                                            std::string_view affinity_secret, Instant now);
+                                                            std::string_view affinity_secret, Instant now,
+                                                            std::vector<std::uint32_t> vocabularies = {});
 
   /// Runs `use` on the fleet, alone. Keep it short: all threads wait meanwhile.
   template <class Use>
@@ -90,6 +92,7 @@ class Shared {
   void open_incidents(std::unique_ptr<IncidentDesk> desk);
   /// Null when there are none, as in simulations.
   [[nodiscard]] IncidentDesk* incidents() { return incidents_.get(); }
+  [[nodiscard]] sentinel::Sentinel& sentinel() { return *sentinel_; }
 
   /// Shutting down: readiness fails, nothing new is accepted.
   void start_draining() { draining_ = true; }
@@ -97,7 +100,8 @@ class Shared {
   [[nodiscard]] bool ready(Instant now);
 
  private:
-  Shared(std::shared_ptr<const fleet::Config> config, std::string_view affinity_secret, Instant now);
+  Shared(std::shared_ptr<const fleet::Config> config, std::string_view affinity_secret, Instant now,
+         std::vector<std::uint32_t> vocabularies);
 
   const std::shared_ptr<const fleet::Config> config_;
   const fleet::AffinitySecret secret_;
@@ -105,6 +109,7 @@ class Shared {
   std::atomic<bool> draining_ = false;
   std::vector<std::unique_ptr<Upstream>> upstreams_;  // by EndpointId
   std::unique_ptr<IncidentDesk> incidents_;
+  const std::unique_ptr<sentinel::Sentinel> sentinel_;
   std::mutex mutex_;
   fleet::Fleet fleet_;  // guarded by mutex_
   std::mutex clients_mutex_;

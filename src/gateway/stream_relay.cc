@@ -7,6 +7,25 @@ namespace truekeel::gateway {
 
 using protocol::Provider;
 
+namespace {
+
+/// The block with what is in its data taken out; all around it stays.
+void append_without_records(std::string& out, const protocol::SseBlock& block,
+                            const protocol::ResponseFacts& facts, const protocol::Unasked& unasked) {
+  const auto begin = static_cast<std::size_t>(block.data.data() - block.raw.data());
+  if (block.data.data() < block.raw.data() || begin + block.data.size() > block.raw.size()) {
+    // Data of several lines, which the parser has joined.
+    std::string data;
+    append_unasked(data, block.data, facts, unasked);
+    return protocol::append_sse(out, block.event, data);
+  }
+  out += block.raw.substr(0, begin);
+  append_unasked(out, block.data, facts, unasked);
+  out += block.raw.substr(begin + block.data.size());
+}
+
+}  // namespace
+
 StreamRelay::StreamRelay(Client client) : client_(std::move(client)) {
   if (client_.provider == Provider::anthropic) anthropic_.emplace(client_.identity, client_.input_tokens);
 }
@@ -17,28 +36,37 @@ Result<void> StreamRelay::push(std::string_view bytes, std::string& out) {
     const auto block = parser_.next();
     if (!block) return std::unexpected(block.error());
     if (!*block) return {};
-    const bool is_event = (*block)->is_event;
-    if (is_event) on_event((*block)->data);
-    if (!anthropic_) {
-      out += (*block)->raw;
-    } else if (is_event) {
-      anthropic_->on_data((*block)->data, out);
-    }
+    take(**block, out);
   }
 }
 
-void StreamRelay::on_event(std::string_view data) {
-  if (protocol::is_done(data)) {
-    done_ = true;
-    return;
+void StreamRelay::take(const protocol::SseBlock& block, std::string& out) {
+  const bool done = block.is_event && protocol::is_done(block.data);
+  done_ = done_ || done;
+  // What cannot be read is passed on as it is: the client is the judge.
+  std::optional<protocol::ResponseFacts> facts;
+  if (block.is_event && !done) {
+    if (auto read = reader_.read(block.data)) facts = *read;
   }
-  const auto facts = reader_.read(data);
-  if (!facts) return;  // passed on as it is: the client is the judge
-  if (facts->is_error) facts_.server_error = true;
-  if (facts->has_output) ++facts_.output_events;
-  facts_.choices_finished += facts->finished;
-  if (facts->usage) facts_.usage = facts->usage;
-  if (facts_.fingerprint.empty()) facts_.fingerprint = facts->system_fingerprint;
+  if (facts) note(block.data, *facts);
+  if (anthropic_) {
+    if (block.is_event) anthropic_->on_data(block.data, out);
+  } else if (!facts || facts->records.empty() || !client_.unasked.any()) {
+    out += block.raw;
+  } else if (!protocol::only_for_records(*facts, client_.unasked)) {
+    append_without_records(out, block, *facts, client_.unasked);
+  }
+}
+
+void StreamRelay::note(std::string_view data, const protocol::ResponseFacts& facts) {
+  if (facts.is_error) facts_.server_error = true;
+  if (facts.has_output) ++facts_.output_events;
+  facts_.choices_finished += facts.finished;
+  if (facts.finished > 0) facts_.finish_reason = facts.finish_reason;
+  if (facts.usage) facts_.usage = facts.usage;
+  if (facts.predicted) facts_.predicted = facts.predicted;
+  if (facts_.fingerprint.empty()) facts_.fingerprint = facts.system_fingerprint;
+  if (client_.tap != nullptr) client_.tap->take(data, facts);
 }
 
 bool StreamRelay::end(std::string& out) {

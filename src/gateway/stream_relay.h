@@ -14,6 +14,8 @@
 #include "protocol/errors.h"
 #include "protocol/response_facts.h"
 #include "protocol/sse.h"
+#include "protocol/unasked.h"
+#include "sentinel/tap.h"
 
 namespace truekeel::gateway {
 
@@ -23,7 +25,9 @@ struct StreamFacts {
   std::uint64_t choices_finished = 0;
   bool server_error = false;  ///< the endpoint itself sent an error event
   std::optional<protocol::Usage> usage;
+  std::optional<std::uint64_t> predicted;  ///< tokens, by llama.cpp's timings
   std::string fingerprint;
+  std::string finish_reason;
 };
 
 class StreamRelay {
@@ -34,6 +38,9 @@ class StreamRelay {
     std::string request_id;
     std::uint64_t choices = 1;       ///< how many the request asked for
     std::uint64_t input_tokens = 0;  ///< as far as known before the answer, for Anthropic's first event
+    protocol::Unasked unasked = {};  ///< what it must not see, because the gateway alone asked for it
+    sentinel::AnswerTap* tap =
+        nullptr;  ///< takes the records, where the answer is audited; borrowed for life
   };
   explicit StreamRelay(Client client);
 
@@ -51,7 +58,8 @@ class StreamRelay {
   [[nodiscard]] const StreamFacts& facts() const { return facts_; }
 
  private:
-  void on_event(std::string_view data);
+  void take(const protocol::SseBlock& block, std::string& out);
+  void note(std::string_view data, const protocol::ResponseFacts& facts);
 
   const Client client_;
   protocol::SseParser parser_;

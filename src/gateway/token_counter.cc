@@ -68,6 +68,13 @@ Result<Vocabularies> Vocabularies::load(const fleet::Config& config) {
   return loaded;
 }
 
+std::vector<std::uint32_t> Vocabularies::sizes() const {
+  std::vector<std::uint32_t> sizes;
+  for (const auto& tokenizer : tokenizers_)
+    sizes.push_back(tokenizer ? static_cast<std::uint32_t>(tokenizer->vocabulary().size()) : 0);
+  return sizes;
+}
+
 std::size_t TokenCounter::index_of(const fleet::ModelConfig& model) const {
   return static_cast<std::size_t>(&model - shared_.config().models.data());
 }

@@ -27,6 +27,9 @@ class Vocabularies {
   /// What bounds a prompt of this model. Models without a vocabulary: nothing but the byte bound of `bound`.
   [[nodiscard]] const fleet::TokenizerTraits& traits(std::size_t model) const { return traits_[model]; }
 
+  /// How many tokens each model has; 0 where that is not known.
+  [[nodiscard]] std::vector<std::uint32_t> sizes() const;
+
  private:
   std::vector<std::unique_ptr<engine::Tokenizer>> tokenizers_;
   std::vector<fleet::TokenizerTraits> traits_;

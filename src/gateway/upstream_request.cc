@@ -5,8 +5,6 @@
 #include <array>
 #include <vector>
 
-#include "protocol/json_splice.h"
-
 namespace truekeel::gateway {
 namespace {
 
@@ -66,8 +64,9 @@ std::string_view limit_field(const Ask& ask, const Upstream& upstream) {
   return ask.request.call == protocol::OpenAiCall::chat ? upstream.dialect().chat_limit_field : "max_tokens";
 }
 
-std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output, const Upstream& upstream) {
-  std::vector<protocol::JsonEdit> edits;
+std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output, const Upstream& upstream,
+                          std::span<const protocol::JsonEdit> audit) {
+  std::vector<protocol::JsonEdit> edits(audit.begin(), audit.end());
   if (const auto& name = upstream.config().upstream_model; !name.empty() && name != ask.request.model) {
     edits.push_back({"model", protocol::quoted(name)});
   }

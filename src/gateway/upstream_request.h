@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "gateway/ask.h"
 #include "gateway/shared.h"
 #include "http/message.h"
+#include "protocol/json_splice.h"
 
 namespace truekeel::gateway {
 
@@ -27,9 +29,10 @@ enum class ClientCredentials { pass_on, keep };
 [[nodiscard]] std::string_view limit_field(const Ask& ask, const Upstream& upstream);
 
 /// The body with the endpoint's own model name, and with exactly one limit of output, stated where the
-/// request is silent; without a top_k from Anthropic's API where the endpoint does not know it. Every other
-/// byte is the client's.
+/// request is silent; without a top_k from Anthropic's API where the endpoint does not know it; and with what
+/// the audit adds. Every other byte is the client's.
 [[nodiscard]] std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output,
-                                        const Upstream& upstream);
+                                        const Upstream& upstream,
+                                        std::span<const protocol::JsonEdit> audit = {});
 
 }  // namespace truekeel::gateway

@@ -1,0 +1,203 @@
+"""The audit of live answers: unseen by clients, quiet on clean servers, and certain of a faulty one."""
+
+import json
+import math
+import os
+import random
+import re
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from gateway import Gateway, config, endpoint, wait_until
+from stub_upstream import Stub
+from worker_server import MODEL, MODEL_FILE, Worker
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "run"))
+from processes import Program  # noqa: E402
+
+SECRET = "zebra-hunter2-quill"
+PLAIN = {"temperature": 1, "top_p": 1, "top_k": 0, "min_p": 0}
+
+
+class LlamaServer:
+    """A stock llama-server. Use as a context manager."""
+
+    def __init__(self, folder: Path):
+        arguments = ["-m", MODEL_FILE, "-c", "2048", "-np", "2", "-t", "1", "--port", "0", "--no-webui", "--alias", MODEL]
+        self.program = Program(["bash", "-c", 'exec "$0" "$@" > >(sed -u "s/.*listening on/ready at/") 2>&1',
+                                os.environ["TRUEKEEL_LLAMA_SERVER"], *arguments], folder / "llama.log", "llama-server")
+        self.url = self.program.wait_ready().url
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.program.stop()
+
+
+@pytest.fixture(scope="module", params=["truekeel", "llama.cpp"])
+def served(request, tmp_path_factory):
+    """(server, gateway before it, engine)"""
+    folder = tmp_path_factory.mktemp("served")
+    with Worker(folder, ctx=1024) if request.param == "truekeel" else LlamaServer(folder) as server:
+        settings = config({"main": [endpoint("s1", server.url, request.param)]}, {"main": 1024}, MODEL, f"gguf:{MODEL_FILE}")
+        with Gateway(settings, folder) as gateway:
+            yield server, gateway, request.param
+
+
+def post(url: str, body: dict, headers: dict | None = None) -> str:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json", **(headers or {})})
+    with urllib.request.urlopen(request, timeout=60) as answered:
+        return answered.read().decode()
+
+
+def view(gateway: Gateway, name: str) -> dict:
+    return json.load(urllib.request.urlopen(f"{gateway.admin}/api/v1/{name}"))
+
+
+def coverage(gateway: Gateway, name: str = "s1") -> dict:
+    return next(server for server in view(gateway, "coverage")["servers"] if server["endpoint"] == name)
+
+
+def comparable(answer: str) -> str:
+    """Without what differs from one answer to the next."""
+    answer = re.sub(r'"(id|created)":("[^"]*"|\d+)', r'"\1":0', answer)
+    return re.sub(r'"timings":\{[^}]*\}', '"timings":{}', answer)
+
+
+def chat_body(**more) -> dict:
+    return {"model": MODEL, "messages": [{"role": "user", "content": "Name three animals, with emoji."}], "max_tokens": 24, "seed": 5,
+            "temperature": 0, "cache_prompt": False, **more}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["chat/completions", "completions"])
+def test_an_audited_answer_looks_as_if_nobody_had_asked(served, path, stream):
+    server, gateway, _ = served
+    body = chat_body(stream=stream)
+    if path == "completions":
+        del body["messages"]
+        body["prompt"] = "A list of animals:"
+    before = coverage(gateway)["tokens"]
+    audited = post(f"{gateway.url}/v1/{path}", body)
+    wait_until(lambda: coverage(gateway)["tokens"] > before, what="tokens audited")
+    assert comparable(audited) == comparable(post(f"{server.url}/v1/{path}", body))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_asks_for_logprobs_gets_what_was_asked_for(served, stream):
+    server, gateway, _ = served
+    body = chat_body(stream=stream, logprobs=True, top_logprobs=2)
+    assert comparable(post(f"{gateway.url}/v1/chat/completions", body)) == comparable(post(f"{server.url}/v1/chat/completions", body))
+
+
+def test_official_clients_see_no_logprobs(served):
+    _, gateway, _ = served
+    ask = {"model": MODEL, "messages": [{"role": "user", "content": "Say hi."}], "max_tokens": 8}
+    assert gateway.openai().chat.completions.create(**ask).choices[0].logprobs is None
+    chunks = list(gateway.openai().chat.completions.create(stream=True, **ask))
+    assert all(getattr(choice, "logprobs", None) is None for chunk in chunks for choice in chunk.choices)
+    assert not any("audit" in choice.model_dump() for chunk in chunks for choice in chunk.choices)
+    assert gateway.anthropic().messages.create(**ask).content[0].text
+    with gateway.anthropic().messages.stream(**ask) as stream:
+        assert stream.get_final_message().usage.output_tokens > 0
+
+
+def test_clean_servers_are_not_accused(served):
+    _, gateway, engine = served
+    before = coverage(gateway)["tokens"]
+    sampling = [PLAIN, {"temperature": 0.7, "top_p": 0.9, "top_k": 40, "min_p": 0}, {"temperature": 0}, {}]
+    for turn in range(16):
+        ask = chat_body(**sampling[turn % 4], stream=turn % 3 == 0, max_tokens=32)
+        del ask["seed"]
+        ask["messages"] = [{"role": "user", "content": f"Tell a story about the number {turn}, with emoji."}]
+        if not sampling[turn % 4]:
+            del ask["temperature"]
+        post(f"{gateway.url}/v1/chat/completions", ask, {"x-truekeel-session": f"s{turn}"})
+    wait_until(lambda: coverage(gateway)["tokens"] > before + 250, what="tokens audited")
+    seen = coverage(gateway)
+    assert seen["tokens_lost"]["unreadable"] == seen["tokens_lost"]["dropped"] == 0
+    if engine == "truekeel":
+        assert seen["tokens_lost"]["missing"] == 0, "every token has a record"
+    assert seen["signals"]["audit"]["minutes"]["tail"]["5%"] > 0
+    signals = view(gateway, "signals")
+    assert signals["alarms"] == 0 and signals["culprits"] == 0
+    assert all(standing["violated"] == 0 for standing in signals["invariants"][engine].values()), signals["invariants"][engine]
+    assert "truekeel_audit_tokens_total" in gateway.metrics()
+    assert view(gateway, "slices")["slices"][0]["tokens"] >= 0
+
+
+class Sampler(Stub):
+    """A server in llama-server's shape whose tokens come from one distribution; `fault` draws outside of top-k."""
+
+    def __init__(self, fault: float = 0, seed: int = 1, behaviour=None):
+        self.fault, self.random = fault, random.Random(seed)
+        masses = [0.6 * 0.45**i for i in range(20)]
+        self.logprobs = [math.log(mass) for mass in masses]
+        self.masses = masses
+        super().__init__(behaviour or self.generate)
+
+    def token(self, top_k: int) -> dict:
+        chosen = self.random.choices(range(top_k), self.masses[:top_k])[0]
+        if self.random.random() < self.fault:
+            chosen = self.random.randrange(top_k, 20)
+        entries = [{"id": i, "token": "x", "bytes": [120], "logprob": logprob} for i, logprob in enumerate(self.logprobs)]
+        return {**entries[chosen], "top_logprobs": entries}
+
+    def generate(self, request, peer) -> None:
+        ask = request.json
+        records = [self.token(ask["top_k"]) for _ in range(30)]
+        choice = {"finish_reason": "stop", "index": 0, "message": {"role": "assistant", "content": "x" * 30}}
+        if ask.get("logprobs"):
+            choice["logprobs"] = {"content": records}
+        usage = {"prompt_tokens": 5, "completion_tokens": 30, "total_tokens": 35}
+        peer.respond(200, json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "system_fingerprint": "fp",
+                                      "choices": [choice], "usage": usage}).encode())
+
+
+SAMPLED = {"model": "m", "messages": [{"role": "user", "content": SECRET}], "max_tokens": 64, "temperature": 1, "top_p": 1, "min_p": 0, "top_k": 5}
+
+
+def test_a_faulty_server_is_found_and_named_and_nothing_is_written_down(tmp_path):
+    clean, faulty = Sampler(seed=1), Sampler(fault=0.05, seed=2)
+    state = tmp_path / "audit.state"
+    settings = config({"main": [endpoint("good", clean.url, "llama.cpp"), endpoint("bad", faulty.url, "llama.cpp")]},
+                      evidence={"state_file": str(state)})
+    with Gateway(settings, tmp_path) as gateway:
+        for turn in range(600):
+            answer = post(f"{gateway.url}/v1/chat/completions", SAMPLED, {"x-truekeel-session": f"{SECRET}{turn}", "user-agent": SECRET})
+            assert "logprobs" not in answer
+            if turn % 20 == 19 and view(gateway, "signals")["culprits"]:
+                break
+        wait_until(lambda: view(gateway, "signals")["culprits"] == 1, what="culprit")
+        culprits = [piece for piece in view(gateway, "slices")["slices"] if piece["culprit"]]
+        assert [piece["slice"] for piece in culprits] == [{"endpoint": "bad"}]
+        assert 'truekeel_audit_findings_total{kind="culprit"} 1' in gateway.metrics()
+        log = (tmp_path / "gateway.log").read_text()
+        assert re.search(r"audit\.culprit.*endpoint bad", log), log[-2000:]
+        shown = gateway.metrics() + json.dumps([view(gateway, name) for name in ("slices", "signals", "coverage")])
+        gateway.program.stop()
+    written = state.read_bytes() + (tmp_path / "gateway.log").read_bytes() + shown.encode()
+    assert SECRET.encode() not in written
+    with Gateway(settings, tmp_path, "again") as gateway:
+        assert view(gateway, "signals")["signals"][0]["culprits"] == ["endpoint=bad"], "known after a restart"
+    for server in (clean, faulty):
+        server.stop()
+
+
+def test_a_server_that_refuses_logprobs_is_asked_once(tmp_path):
+    def refuse(request, peer):
+        if request.json.get("logprobs"):
+            return peer.respond(400, b'{"error":{"message":"logprobs is not supported","type":"invalid_request_error","code":400}}')
+        return server.generate(request, peer)
+
+    server = Sampler(behaviour=refuse)
+    with Gateway(config({"main": [endpoint("s1", server.url, "llama.cpp")]}), tmp_path) as gateway:
+        for _ in range(3):
+            assert json.loads(post(f"{gateway.url}/v1/chat/completions", SAMPLED))["usage"]["completion_tokens"] == 30
+        asked = [request for request in server.requests if request.path.endswith("completions")]
+        assert ["logprobs" in request.json for request in asked] == [True, False, False, False]
+        assert coverage(gateway)["signals"]["audit"]["missing"] == "the server refuses to give logprobs"
+    server.stop()
