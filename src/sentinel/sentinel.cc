@@ -66,9 +66,7 @@ Sentinel::Sentinel(std::shared_ptr<const fleet::Config> config, std::vector<std:
   load_state();
 }
 
-Sentinel::~Sentinel() {
-  if (thread_.joinable()) stop();
-}
+Sentinel::~Sentinel() { stop(); }
 
 void Sentinel::start(Sink sink) {
   sink_ = std::move(sink);
@@ -76,6 +74,7 @@ void Sentinel::start(Sink sink) {
 }
 
 void Sentinel::stop() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
