@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import os
+import signal
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import anthropic
 import openai
@@ -102,6 +105,13 @@ def test_a_wrong_file_of_keys_stops_the_start_and_names_the_line(stub, tmp_path)
     keys.write_text("# none\nalice sha256:12\n")
     with pytest.raises(AssertionError, match=r"keys:2:7: no hash of a key; write sha256:"):
         Gateway(config({"main": [endpoint("e0", stub.url)]}) | {"clients": {"keys": str(keys)}}, tmp_path, "gateway")
+
+
+def test_a_crash_leaves_no_dump(gateway, tmp_path):
+    assert "Max core file size        0  " in Path(f"/proc/{gateway.program.pid}/limits").read_text()
+    gateway.program.process.send_signal(signal.SIGABRT)
+    _, status = os.waitpid(gateway.program.pid, 0)
+    assert os.WTERMSIG(status) == signal.SIGABRT and not os.WCOREDUMP(status)
 
 
 @pytest.mark.parametrize("headers, status", [
