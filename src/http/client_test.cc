@@ -456,7 +456,7 @@ TEST_P(ClientTest, ALeavingClientCancelsTheCallBehind) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(, ClientTest, testing::Values(NetKind::tcp, NetKind::sim), net_name);
+INSTANTIATE_TEST_SUITE_P(, ClientTest, testing::Values(NetKind::tcp, NetKind::sim, NetKind::tls), net_name);
 
 }  // namespace
 }  // namespace truekeel::http

@@ -26,10 +26,13 @@ class DeadlineWheel;
 template <class T = void>
 using Task = boost::asio::awaitable<T, boost::asio::io_context::executor_type>;
 
+class TlsContext;
+
 /// A host name or address, without brackets, and a port.
 struct Endpoint {
   std::string host;
   std::uint16_t port = 0;
+  std::shared_ptr<const TlsContext> tls = {};  ///< how to dial it; null: in the clear
 
   auto operator<=>(const Endpoint&) const = default;
 };

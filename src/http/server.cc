@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "http/connection.h"
+#include "http/tls.h"
 
 namespace truekeel::http {
 namespace {
@@ -23,10 +24,12 @@ bool make_room(ServerCore& core) {
 }
 
 void admit(const std::shared_ptr<ServerCore>& core, std::unique_ptr<Stream> stream) {
+  const auto& tls = core->options.tls;
   if (make_room(*core)) {
+    if (tls) stream = tls->accept(std::move(stream));
     std::make_shared<Connection>(core, std::move(stream))->start();
   } else {
-    stream->write_now({&kFull, 1});
+    if (!tls) stream->write_now({&kFull, 1});
     stream->close();
   }
 }

@@ -87,6 +87,7 @@ struct ServerOptions {
   /// After the last answer, while the client sends on (at most `body`): bytes that nobody reads would destroy
   /// that answer on its way.
   Duration linger = std::chrono::seconds(2);
+  std::shared_ptr<const TlsContext> tls = {};  ///< null: in the clear
   bool date = true;  ///< answers that have no Date field get one, as origin servers must (RFC 9110, 6.6.1)
   /// The body of errors that the server itself answers (400, 408, 413, 431, 500, 503, 505).
   std::function<ErrorBody(int status, std::string_view message, std::string_view target)> error_body;

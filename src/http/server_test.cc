@@ -436,7 +436,8 @@ TEST_P(ServerTest, GivesThePlaceOfAnIdleConnectionToANewOne) {
         EXPECT_THAT(co_await get(*late, "/b "), EndsWith("/b "));
         EXPECT_EQ(co_await get(*idle), "");
         co_await pause(milliseconds(20));
-        EXPECT_THAT(co_await ask(""), StartsWith("HTTP/1.1 503"));
+        // Over TLS there are no words before the handshake, and no place for one.
+        EXPECT_THAT(co_await ask(""), StartsWith(GetParam() == NetKind::tls ? "<failed>" : "HTTP/1.1 503"));
         go.notify();
         EXPECT_THAT(co_await get(*busy), EndsWith("/wait "));
       },
@@ -467,7 +468,7 @@ TEST_P(ServerTest, DrainLetsAnswersEndAndCutsTheRest) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(, ServerTest, testing::Values(NetKind::tcp, NetKind::sim), net_name);
+INSTANTIATE_TEST_SUITE_P(, ServerTest, testing::Values(NetKind::tcp, NetKind::sim, NetKind::tls), net_name);
 
 }  // namespace
 }  // namespace truekeel::http

@@ -328,7 +328,7 @@ class SimHost final : public Net {
     link->ends[0].host = name_;
     std::erase_if(world_.links, [](const auto& other) { return other.expired(); });
     world_.links.push_back(link);
-    return std::make_unique<SimStream>(world_, std::move(link), 0, to);
+    return std::make_unique<SimStream>(world_, std::move(link), 0, Endpoint{to.host, to.port});
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,10 +15,11 @@
 #include "http/net.h"
 #include "http/sim_net.h"
 #include "http/tcp_net.h"
+#include "http/test_tls.h"
 
 namespace truekeel::http {
 
-enum class NetKind { tcp, sim };
+enum class NetKind { tcp, sim, tls };  // tls: over the simulated network
 
 /// A fixture with two hosts. Over TCP both are this machine.
 class NetTest : public testing::TestWithParam<NetKind> {
@@ -26,7 +28,13 @@ class NetTest : public testing::TestWithParam<NetKind> {
     if (GetParam() == NetKind::tcp) tcp_ = make_tcp_net(context_);
   }
 
-  Net& net(const std::string& host = "server") { return tcp_ ? *tcp_ : world_.host(host); }
+  Net& net(const std::string& host = "server") {
+    if (tcp_) return *tcp_;
+    if (GetParam() != NetKind::tls) return world_.host(host);
+    auto& net = tls_[host];
+    if (!net) net = std::make_unique<TlsTestNet>(world_.host(host));
+    return *net;
+  }
   Endpoint at(std::uint16_t port) const { return {tcp_ ? "127.0.0.1" : "server", port}; }
   Endpoint any() const { return at(0); }
   SimWorld& world() { return world_; }
@@ -62,10 +70,12 @@ class NetTest : public testing::TestWithParam<NetKind> {
   SimWorld world_{1};
   boost::asio::io_context context_{1};
   std::unique_ptr<Net> tcp_;
+  std::map<std::string, std::unique_ptr<Net>> tls_;
 };
 
 inline std::string net_name(const testing::TestParamInfo<NetKind>& info) {
-  return info.param == NetKind::tcp ? "Tcp" : "Sim";
+  constexpr const char* kNames[] = {"Tcp", "Sim", "Tls"};
+  return kNames[static_cast<int>(info.param)];
 }
 
 /// Writes all of it. False when the stream ended first.

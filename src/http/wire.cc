@@ -4,8 +4,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "http/tls.h"
+
 namespace truekeel::http {
 namespace {
+
+std::unique_ptr<Stream> dial(Net& net, const Endpoint& endpoint) {
+  auto stream = net.dial(endpoint);
+  return endpoint.tls ? endpoint.tls->dial(std::move(stream), endpoint.host) : std::move(stream);
+}
 
 // As much as a server's answer or a burst of events usually has; more takes more reads.
 constexpr std::size_t kBufferBytes = 16 << 10;
@@ -15,7 +22,7 @@ constexpr std::size_t kBufferBytes = 16 << 10;
 Wire::Wire(ClientCore& c, const Endpoint& e)
     : core(c),
       endpoint(e),
-      stream(core.net.dial(endpoint)),
+      stream(dial(core.net, endpoint)),
       parser(core.options.parser),
       deadline(core.net.deadlines(), [this] { core.on_deadline(*this); }),
       buffer(kBufferBytes) {}
