@@ -31,10 +31,11 @@ struct Arguments {
 
 int exit_code_of(const Error& error) { return error.code == ErrorCode::unavailable ? kEnvironment : kUsage; }
 
-/// SIGINT and SIGTERM arrive at next_signal() alone; call before threads start.
+/// SIGHUP, SIGINT and SIGTERM arrive at next_signal() alone; call before threads start.
 sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
+  sigaddset(&signals, SIGHUP);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -47,9 +48,20 @@ int next_signal(const sigset_t& signals) {
   return number;
 }
 
-std::string address(const std::string& host, std::uint16_t port) {
+std::string address(const std::string& host, std::uint16_t port, bool tls = false) {
   const bool v6 = host.find(':') != std::string::npos;
-  return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port);
+  return fmt::format("{}://{}{}{}:{}", tls ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
+/// Returns at SIGINT or SIGTERM; at SIGHUP reads keys and certificates again.
+void serve_until_told(const sigset_t& signals, gateway::Gateway& gateway) {
+  while (next_signal(signals) == SIGHUP) {
+    if (const auto reloaded = gateway.reload()) {
+      log_info("gateway.reloaded");
+    } else {
+      log_warning("gateway.reload_failed", {{"error", reloaded.error().message}});
+    }
+  }
 }
 
 /// Prints when every context class can be served by its own pool, once.
@@ -97,14 +109,14 @@ int serve(const Arguments& arguments) {
     fmt::print(stderr, "truekeel serve: {}\n", gateway.error().message);
     return exit_code_of(gateway.error());
   }
-  const auto url = address(config->listen.host, (*gateway)->port());
+  const auto url = address(config->listen.host, (*gateway)->port(), !config->tls.cert_file.empty());
   fmt::print("truekeel gateway listening at {}, admin at {}\n", url,
              address(config->admin.host, (*gateway)->admin_port()));
   std::fflush(stdout);
 
   std::atomic<bool> ending = false;
   std::thread announcer([&] { announce_readiness(**gateway, url, ending); });
-  next_signal(signals);
+  serve_until_told(signals, **gateway);
   ending = true;
   announcer.join();
   // A second signal does not wait for anybody.
@@ -136,7 +148,8 @@ void add_serve(CLI::App& app, Run& run) {
       "  truekeel --print-default-config > truekeel.yaml\n"
       "  truekeel check-config truekeel.yaml\n"
       "  truekeel serve -c truekeel.yaml\n"
-      "\nSIGTERM or Ctrl-C: readiness fails, answers under way may end, then the gateway does. A second one "
+      "\nSIGHUP: clients' keys and certificates are read again. SIGTERM or Ctrl-C: readiness fails, answers "
+      "under way may end, then the gateway does. A second one "
       "ends it at once.");
   command->callback([arguments, &run] { run = [arguments] { return serve(*arguments); }; });
 }

@@ -158,11 +158,31 @@ const char* to_string(Denial::Reason reason) {
   return "";
 }
 
-ClientGate::ClientGate(std::vector<Client> clients, Instant now) {
+void ClientGate::replace(std::vector<Client> clients, Instant now) {
+  const auto before = std::exchange(by_key_, {});
+  std::vector<bool> taken(clients_.size());
+  for (const auto& client : clients) {
+    const auto known = before.find(client.key);
+    if (known == before.end()) continue;
+    by_key_.insert(*known);
+    taken[known->second] = true;
+  }
+  ClientId next = 0;
   for (auto& client : clients) {
-    by_key_.emplace(client.key, static_cast<ClientId>(clients_.size()));
-    const double burst = std::max(1.0, client.limits.requests_per_s);
-    clients_.push_back({.client = std::move(client), .under_way = 0, .tokens = burst, .filled = now});
+    auto found = by_key_.find(client.key);
+    if (found == by_key_.end()) {
+      // The place of one who is gone, once nothing of it is under way.
+      while (next < clients_.size() && (taken[next] || clients_[next].under_way > 0)) ++next;
+      if (next == clients_.size()) {
+        clients_.emplace_back();
+        taken.push_back(false);
+      }
+      taken[next] = true;
+      clients_[next].tokens = std::max(1.0, client.limits.requests_per_s);
+      clients_[next].filled = now;
+      found = by_key_.emplace(client.key, next).first;
+    }
+    clients_[found->second].client = std::move(client);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -45,7 +46,10 @@ class ClientGate {
  public:
   using ClientId = std::uint32_t;
 
-  ClientGate(std::vector<Client> clients, Instant now);
+  ClientGate(std::vector<Client> clients, Instant now) { replace(std::move(clients), now); }
+
+  /// Other clients from now on. Who keeps the key keeps the counts; calls under way are still to be released.
+  void replace(std::vector<Client> clients, Instant now);
 
   /// Takes a call in; each that is taken has one release(). `key` empty: none was given.
   /// Cost: a SHA-256 and a look-up, under a microsecond.

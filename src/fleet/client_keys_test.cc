@@ -110,6 +110,21 @@ TEST_F(ClientGateTest, TheRateIsABucketOfASecond) {
   EXPECT_EQ(admit("k2"), "ok 1");
 }
 
+TEST_F(ClientGateTest, OtherClientsTakeOverWhileCallsAreUnderWay) {
+  EXPECT_EQ(admit("k1"), "ok 0");
+  EXPECT_EQ(admit("k2"), "ok 1");
+  gate_.replace(*parse_client_keys(line("n", "k3") + line("b", "k2", "concurrent=1"), {}), now_);
+  EXPECT_EQ(admit("k1"), "unknown_key 0");
+  EXPECT_EQ(admit("k2"), "too_many 1") << "what it has under way still counts";
+  EXPECT_FALSE(gate_.may_explain(1));
+  EXPECT_EQ(admit("k3"), "ok 2") << "the place of one with a call under way was given away";
+  gate_.release(0);
+  gate_.release(1);
+  gate_.replace(*parse_client_keys(line("m", "k4") + line("b", "k2"), {}), now_);
+  EXPECT_EQ(admit("k4"), "ok 0");
+  EXPECT_EQ(admit("k3"), "unknown_key 0");
+}
+
 TEST_F(ClientGateTest, AReleaseTooManyIsABug) { EXPECT_DEATH(gate_.release(0), "under_way"); }
 
 }  // namespace

@@ -40,7 +40,7 @@ const char* to_string(TokenizerKind kind) {
 }
 
 std::string to_string(const Url& url) {
-  return fmt::format("http://{}:{}{}", bracketed(url.host), url.port, url.prefix);
+  return fmt::format("{}://{}:{}{}", url.tls ? "https" : "http", bracketed(url.host), url.port, url.prefix);
 }
 
 std::string to_string(const Address& address) {

@@ -26,11 +26,12 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
-/// Where an endpoint is; `http://HOST[:PORT][/PREFIX]`, given with or without a final `/v1`.
+/// Where an endpoint is; `http[s]://HOST[:PORT][/PREFIX]`, given with or without a final `/v1`.
 struct Url {
   std::string host;  ///< without brackets
   std::uint16_t port = 80;
   std::string prefix;  ///< without `/v1` and without a final slash; mostly empty
+  bool tls = false;
 
   bool operator==(const Url&) const = default;
 };
@@ -60,6 +61,14 @@ struct ClientLimits {
   double requests_per_s = 50;
 
   bool operator==(const ClientLimits&) const = default;
+};
+
+/// TLS on the port for clients; both empty: in the clear.
+struct TlsConfig {
+  std::string cert_file;  ///< certificate chain, PEM
+  std::string key_file;
+
+  bool operator==(const TlsConfig&) const = default;
 };
 
 /// Who may call; see client_keys.h.
@@ -110,6 +119,7 @@ struct EndpointConfig {
   std::string api_key_env;     ///< the variable that holds the key; empty: none
   std::uint32_t weight_milli = 1000;
   Duration timeout = std::chrono::seconds(600);  ///< for a whole answer
+  std::string tls_ca = {};                       ///< PEM file of authorities to trust; empty: the system's
 
   bool operator==(const EndpointConfig&) const = default;
 };
@@ -156,6 +166,7 @@ struct Config {
   Address listen{"127.0.0.1", 8080};
   Address admin{"127.0.0.1", 9090};
   std::string affinity_secret_env;  ///< empty: a random secret
+  TlsConfig tls;
   ClientsConfig clients;
   Limits limits;
   HealthSettings health;

@@ -32,7 +32,7 @@ void read_webhook(const Place& place, WebhookConfig& webhook) {
   }
   if (!url) return;
   if (const auto parsed = parse_url(*url); !parsed) {
-    section.at("url").wrong(parsed.error().message, "write http://HOST:PORT/PATH");
+    section.at("url").wrong(parsed.error().message, "write http://HOST:PORT/PATH or https://HOST/PATH");
   }
   webhook.url = *url;
 }

@@ -54,8 +54,8 @@ void PoolsReader::read_pool(const YamlEntry& entry) {
 }
 
 EndpointConfig PoolsReader::read_endpoint(const Place& place, const PoolConfig& pool) {
-  const Section section(
-      place, {"name", "url", "engine", "labels", "upstream_model", "api_key_env", "weight", "timeout_s"});
+  const Section section(place, {"name", "url", "engine", "labels", "upstream_model", "api_key_env", "weight",
+                                "timeout_s", "tls_ca"});
   EndpointConfig made;
   made.name = section.name("name", kPlainName).value_or("");
   if (!made.name.empty() && !endpoint_names_.insert(made.name).second) {
@@ -71,6 +71,11 @@ EndpointConfig PoolsReader::read_endpoint(const Place& place, const PoolConfig& 
     made.weight_milli = static_cast<std::uint32_t>(std::lround(*weight * 1000));
   }
   made.timeout = section.seconds("timeout_s", {0.1, kDaySeconds}).value_or(made.timeout);
+  made.tls_ca = section.text("tls_ca").value_or("");
+  if (!made.tls_ca.empty() && !made.url.tls) {
+    section.at("tls_ca").wrong("the URL is not https, so nobody would look at it",
+                               "write https:// or leave it out");
+  }
   return made;
 }
 
@@ -80,7 +85,7 @@ void PoolsReader::read_url(const Section& section, const PoolConfig& pool, Endpo
   if (!text) return;
   const auto url = parse_url(*text);
   if (!url) {
-    place->wrong(url.error().message, "write http://HOST:PORT");
+    place->wrong(url.error().message, "write http://HOST:PORT or https://HOST:PORT");
     return;
   }
   if (std::ranges::count(pool.endpoints, *url, &EndpointConfig::url) > 0) {

@@ -68,6 +68,7 @@ TEST(Config, EveryKeyArrives) {
 listen: "[::]:1"
 admin: localhost:2
 affinity_secret_env: SECRET_1
+tls: {cert: c.pem, key: k.pem}
 clients: {keys: "a file", concurrent: 2, requests_per_s: 0.5}
 limits: {body_mib: 2, connections: 3, header_s: 4, idle_s: 5.5, drain_s: 0}
 health: {probe_interval_s: 1, probe_timeout_s: 2, unready_after: 3, eject_after: 4, ejection_s: 5,
@@ -85,13 +86,14 @@ models:
 pools:
   a: {endpoints: [{name: e1, url: "http://h1:10/x/v1", engine: llama.cpp, labels: {version: 1.0, gpu: H100},
                    upstream_model: up, api_key_env: KEY, weight: 0.5, timeout_s: 0.25}]}
-  b: {endpoints: [{name: e2, url: "http://h2", engine: openai}, {name: e3, url: "http://h3", engine: truekeel}]}
+  b: {endpoints: [{name: e2, url: "https://h2", engine: openai, tls_ca: ca.pem}, {name: e3, url: "http://h3", engine: truekeel}]}
 )");
   ASSERT_TRUE(parsed) << format_problem("f", parsed.error().front());
   Config want;
   want.listen = {"::", 1};
   want.admin = {"localhost", 2};
   want.affinity_secret_env = "SECRET_1";
+  want.tls = {"c.pem", "k.pem"};
   want.clients = {"a file", {2, 0.5}};
   want.limits = {2 << 20, 3, seconds(4), milliseconds(5500), seconds(0)};
   want.health = {seconds(1), seconds(2), 3, 4, seconds(5), seconds(6), 0.25};
@@ -118,11 +120,12 @@ pools:
                    milliseconds(250)}}},
                 {"b",
                  {{.name = "e2",
-                   .url = {"h2", 80, ""},
+                   .url = {"h2", 443, "", true},
                    .engine = EngineKind::openai,
                    .labels = {},
                    .upstream_model = "",
-                   .api_key_env = ""},
+                   .api_key_env = "",
+                   .tls_ca = "ca.pem"},
                   {.name = "e3",
                    .url = {"h3", 80, ""},
                    .engine = EngineKind::truekeel,
@@ -154,16 +157,17 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("tokenizer: bound", "tokenizer: bound\n    defaults: {tempature: 1}"),
                 "f:4:16: models[0].defaults: unknown key 'tempature'; did you mean 'temperature'?"},
         Mistake{with("bus: x"),
-                "f:1:1: unknown key 'bus'; known here: listen, admin, affinity_secret_env, clients, "
+                "f:1:1: unknown key 'bus'; known here: listen, admin, affinity_secret_env, tls, clients, "
                 "limits, health, retry, audit, evidence, store, keep_days, webhook, models, pools"},
         Mistake{with("limits: {idle_s: 1, idle_s: 2}"),
                 "f:1:21: limits: duplicate key 'idle_s'; it stands in line 1 already; keep one"},
         Mistake{with("    tokenizer: bound\n", ""),
                 "f:2:5: models[0]: 'tokenizer' is missing; add 'tokenizer: …'"},
-        Mistake{"",
-                "f:1:1: must be a map, not nothing; write 'key: value' with keys of: listen, admin, "
-                "affinity_secret_env, clients, limits, health, retry, audit, evidence, store, keep_days, "
-                "webhook, models, pools"},
+        Mistake{
+            "",
+            "f:1:1: must be a map, not nothing; write 'key: value' with keys of: listen, admin, "
+            "affinity_secret_env, tls, clients, limits, health, retry, audit, evidence, store, keep_days, "
+            "webhook, models, pools"},
         Mistake{with("limits: [1]"),
                 "f:1:9: limits: must be a map, not a list; write 'key: value' with keys of: "
                 "body_mib, connections, header_s, idle_s, drain_s"}));
@@ -192,8 +196,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("store: 'sqlite:'"), "f:1:8: store: 'sqlite:' is no store; write sqlite:FILE or memory"},
         Mistake{with("keep_days: 0"),
                 "f:1:12: keep_days: '0' is out of range; write a whole number from 1 to 3650"},
-        Mistake{with("webhook: {url: 'https://x/y', secret_env: S}"),
-                "f:1:16: webhook.url: https is not supported; write http://HOST:PORT/PATH"},
+        Mistake{with("webhook: {url: 'x/y', secret_env: S}"),
+                "f:1:16: webhook.url: the URL begins with neither http:// nor https://; write "
+                "http://HOST:PORT/PATH or https://HOST/PATH"},
         Mistake{with("webhook: {url: 'http://x/y'}"),
                 "f:1:10: webhook: 'secret_env' is missing; name the environment variable with the key of its "
                 "signatures"},
@@ -271,9 +276,13 @@ INSTANTIATE_TEST_SUITE_P(
                 "f:10:25: pools.p.endpoints[1].url: an endpoint of this pool has the same URL; list a server "
                 "once; "
                 "weight gives it more"},
+        Mistake{with("http://127.0.0.1:9101", "127.0.0.1:9101"),
+                "f:9:25: pools.p.endpoints[0].url: the URL begins with neither http:// nor https://; write "
+                "http://HOST:PORT or https://HOST:PORT"},
         Mistake{
-            with("http://127.0.0.1:9101", "127.0.0.1:9101"),
-            "f:9:25: pools.p.endpoints[0].url: the URL does not begin with http://; write http://HOST:PORT"},
+            with("truekeel}", "truekeel, tls_ca: x}"),
+            "f:9:76: pools.p.endpoints[0].tls_ca: the URL is not https, so nobody would look at it; write "
+            "https:// or leave it out"},
         Mistake{
             with("truekeel}", "truekeel, weight: 0}"),
             "f:9:76: pools.p.endpoints[0].weight: '0' is out of range; write a number from 0.001 to 1000"},
@@ -322,7 +331,7 @@ TEST(Config, AnAliasBombIsRefusedUnexpanded) {
 }
 
 TEST(Config, ALaterKeyIsUnknownUntilItWorks) {
-  for (const auto* key : {"bus", "rescore", "replay", "canaries", "recovery", "tls"}) {
+  for (const auto* key : {"bus", "rescore", "replay", "canaries", "recovery"}) {
     EXPECT_THAT(problems(with(std::string(key) + ": x")), ElementsAre(HasSubstr("unknown key")));
   }
 }

@@ -96,13 +96,13 @@ std::optional<Address> parse_address(std::string_view text) {
 }
 
 Result<Url> parse_url(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
+  constexpr std::string_view kPlain = "http://", kTls = "https://";
   const auto wrong = [](std::string message) {
     return fail(ErrorCode::invalid_argument, std::move(message));
   };
-  if (text.starts_with("https://")) return wrong("https is not supported");
-  if (!text.starts_with(kScheme)) return wrong("the URL does not begin with http://");
-  text.remove_prefix(kScheme.size());
+  const bool tls = text.starts_with(kTls);
+  if (!tls && !text.starts_with(kPlain)) return wrong("the URL begins with neither http:// nor https://");
+  text.remove_prefix(tls ? kTls.size() : kPlain.size());
   const auto slash = text.find('/');
   const auto authority = text.substr(0, slash);
   const auto path = slash == std::string_view::npos ? std::string_view() : text.substr(slash);
@@ -115,6 +115,8 @@ Result<Url> parse_url(std::string_view text) {
   }
   Url url;
   url.host = split->host;
+  url.tls = tls;
+  if (tls) url.port = 443;
   if (split->port) {
     const auto port = parse_port(*split->port);
     if (!port || *port == 0) return wrong("the URL's port is not a number from 1 to 65535");

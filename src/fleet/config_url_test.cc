@@ -19,11 +19,13 @@ TEST(ParseUrl, WithAndWithoutV1IsTheSamePlace) {
   EXPECT_EQ(parse_url("http://h/v1beta"), url("h", 80, "/v1beta"));
   EXPECT_EQ(parse_url("http://[::1]:9101/v1"), url("::1", 9101));
   EXPECT_EQ(to_string(*parse_url("http://[::1]:9101/x")), "http://[::1]:9101/x");
+  EXPECT_EQ(*parse_url("https://h/v1"), (Url{"h", 443, "", true}));
+  EXPECT_EQ(to_string(*parse_url("https://h:81/x")), "https://h:81/x");
 }
 
 TEST(ParseUrl, SaysWhatIsWrong) {
   for (const auto* text :
-       {"", "h:81", "ftp://h", "https://h", "http://", "http://:80", "http://h:", "http://h:0",
+       {"", "h:81", "ftp://h", "https://", "http://", "http://:80", "http://h:", "http://h:0",
         "http://h:65536", "http://h:8x", "http://u:p@h", "http://h/a b", "http://h/?q", "http://[::1",
         "http://[::1]x", "http://[zz::]", "http://h\u00e9", "http://h/%2e"}) {
     const auto parsed = parse_url(text);

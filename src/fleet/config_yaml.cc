@@ -38,6 +38,12 @@ void read_limits(const Place& place, Limits& limits) {
   limits.drain = section.seconds("drain_s", {0, kDaySeconds}).value_or(limits.drain);
 }
 
+void read_tls(const Place& place, TlsConfig& tls) {
+  const Section section(place, {"cert", "key"});
+  tls.cert_file = section.text("cert", Presence::required).value_or("");
+  tls.key_file = section.text("key", Presence::required).value_or("");
+}
+
 void read_clients(const Place& place, ClientsConfig& clients) {
   const Section section(place, {"keys", "concurrent", "requests_per_s"});
   clients.keys_file = section.text("keys", Presence::required).value_or("");
@@ -125,6 +131,7 @@ void read_top(const Section& top, ConfigDraft& draft) {
   read_address(top, "listen", config.listen);
   read_address(top, "admin", config.admin);
   config.affinity_secret_env = top.env_name("affinity_secret_env");
+  if (const auto place = top.child("tls")) read_tls(*place, config.tls);
   if (const auto place = top.child("clients")) read_clients(*place, config.clients);
   if (const auto place = top.child("limits")) read_limits(*place, config.limits);
   if (const auto place = top.child("health")) read_health(*place, config.health);
@@ -158,7 +165,7 @@ std::expected<Config, std::vector<ConfigProblem>> parse_config(std::string_view 
   }
   ConfigDraft draft;
   const Section top(Place{&*tree, "", &draft.problems},
-                    {"listen", "admin", "affinity_secret_env", "clients", "limits", "health", "retry",
+                    {"listen", "admin", "affinity_secret_env", "tls", "clients", "limits", "health", "retry",
                      "audit", "evidence", "store", "keep_days", "webhook", "models", "pools"});
   if (tree->kind == YamlNode::Kind::map) read_top(top, draft);
   if (!draft.problems.empty()) return std::unexpected(draft.problems.take());

@@ -14,6 +14,9 @@ admin: 127.0.0.1:9090           # /metrics, /livez, /readyz and the admin API; o
 # then they agree on which server a session belongs to, and a restart moves nobody. Unset: random.
 # affinity_secret_env: TRUEKEEL_AFFINITY_SECRET
 
+# TLS for clients: a certificate chain and its key, PEM. SIGHUP reads them again, and the file of keys below.
+# tls: {cert: FILE, key: FILE}
+
 # Who may call. Without it anybody who reaches the port may. One line of FILE per client: NAME sha256:HEX, where
 # HEX is what printf %s KEY | sha256sum prints; then, if wanted, explain, concurrent=N and requests_per_s=N.
 # clients: {keys: FILE, concurrent: 64, requests_per_s: 50}
@@ -82,6 +85,7 @@ pools:
         timeout_s: 600          # for a whole answer
         # upstream_model: NAME  # what the server calls the model, when it differs
         # api_key_env: NAME     # the environment variable with the server's key
+        # tls_ca: FILE          # whom to trust for an https URL; the system's authorities when absent
 )";
 }
 

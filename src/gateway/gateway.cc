@@ -188,7 +188,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Con
 
 Result<void> Gateway::open(const fleet::Config& config, const GatewayOptions& options) {
   const unsigned threads = std::max(1u, options.io_threads);
-  const auto server = client_port_options(config.limits, threads);
+  auto server = client_port_options(config.limits, threads);
+  server.tls = shared_->tls();
   port_ = config.listen.port;
   for (unsigned i = 0; i < threads; ++i) {
     auto& thread = io_threads_.emplace_back(std::make_unique<IoThread>(*shared_, vocabularies_, server));
@@ -214,6 +215,8 @@ bool Gateway::complete() {
   return shared_->fleet(
       [](const fleet::Fleet& fleet) { return fleet.complete(std::chrono::steady_clock::now()); });
 }
+
+Result<void> Gateway::reload() { return shared_->reload(std::chrono::steady_clock::now()); }
 
 void Gateway::stop() {
   shared_->start_draining();

@@ -34,6 +34,10 @@ class Gateway {
   /// Every context class can be served by its own pool.
   [[nodiscard]] bool complete();
 
+  /// Reads certificates and clients' keys again; answers under way notice nothing. What is wrong stays as it
+  /// was, and is in the error.
+  Result<void> reload();
+
   /// Fails readiness, stops accepting, lets answers end until the limit, then ends streams with an error
   /// event. Returns when nothing is left.
   void stop();

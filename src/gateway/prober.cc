@@ -47,7 +47,7 @@ std::string model_of(const fleet::Config& config, const fleet::MemberView& view)
 }  // namespace
 
 http::Task<void> Prober::run() {
-  while (true) {
+  while (!stopped_) {
     const Instant now = net_.now();
     const auto due = shared_.fleet([now](fleet::Fleet& fleet) { return fleet.take_due_probes(now); });
     for (const auto endpoint : due) {

@@ -18,8 +18,11 @@ class Prober {
   /// Both are borrowed for life.
   Prober(http::Net& net, Shared& shared) : net_(net), shared_(shared), client_(net, {}) {}
 
-  /// Probes whatever is due, for ever.
+  /// Probes whatever is due, until stop().
   http::Task<void> run();
+
+  /// Ends run() at its next look; probes under way end by their own limits.
+  void stop() { stopped_ = true; }
 
  private:
   http::Task<void> probe(fleet::EndpointId endpoint);
@@ -35,6 +38,7 @@ class Prober {
   Shared& shared_;
   http::Client client_;
   std::map<fleet::EndpointId, Instant> learnt_;
+  bool stopped_ = false;
 };
 
 }  // namespace truekeel::gateway

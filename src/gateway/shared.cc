@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <map>
 
 #include "base/log.h"
 #include "base/read_file.h"
@@ -16,11 +17,11 @@ std::string authority_of(const fleet::Url& url) {
   return fmt::format("{}{}{}:{}", v6 ? "[" : "", url.host, v6 ? "]" : "", url.port);
 }
 
-Result<fleet::ClientGate> load_clients(const fleet::ClientsConfig& config, Instant now) {
+Result<std::vector<fleet::Client>> load_clients(const fleet::ClientsConfig& config) {
   const auto text = read_file(config.keys_file, fleet::kMaxConfigBytes);
   if (!text) return std::unexpected(text.error());
   auto clients = fleet::parse_client_keys(*text, config.limits);
-  if (clients) return fleet::ClientGate(std::move(*clients), now);
+  if (clients) return std::move(*clients);
   std::string problems;
   for (const auto& problem : clients.error()) {
     problems += (problems.empty() ? "" : "\n") + fleet::format_problem(config.keys_file, problem);
@@ -30,9 +31,10 @@ Result<fleet::ClientGate> load_clients(const fleet::ClientsConfig& config, Insta
 
 }  // namespace
 
-Upstream::Upstream(const fleet::EndpointConfig& config, std::string key)
+Upstream::Upstream(const fleet::EndpointConfig& config, std::string key,
+                   std::shared_ptr<const http::TlsContext> tls)
     : config_(config),
-      address_{config.url.host, config.url.port},
+      address_{config.url.host, config.url.port, std::move(tls)},
       authority_(authority_of(config.url)),
       key_(std::move(key)),
       dialect_(protocol::dialect(config.engine)) {}
@@ -60,6 +62,7 @@ Result<std::unique_ptr<Shared>> Shared::make(std::shared_ptr<const fleet::Config
                                              std::vector<std::uint32_t> vocabularies) {
   std::unique_ptr<Shared> shared(
       new Shared(std::move(config), affinity_secret, now, std::move(vocabularies)));
+  std::map<std::string, std::shared_ptr<const http::TlsContext>> trust;  // by file of authorities
   for (fleet::EndpointId id = 0; id < shared->fleet_.size(); ++id) {
     const auto& endpoint = shared->fleet_.endpoint(id);
     const char* key = endpoint.api_key_env.empty() ? "" : std::getenv(endpoint.api_key_env.c_str());
@@ -68,12 +71,27 @@ Result<std::unique_ptr<Shared>> Shared::make(std::shared_ptr<const fleet::Config
                   fmt::format("endpoint {}: the environment variable {} (api_key_env) is not set",
                               endpoint.name, endpoint.api_key_env));
     }
-    shared->upstreams_.push_back(std::make_unique<Upstream>(endpoint, key));
+    std::shared_ptr<const http::TlsContext> tls;
+    if (endpoint.url.tls) {
+      auto& trusted = trust[endpoint.tls_ca];
+      if (!trusted) {
+        auto made = http::TlsContext::for_client(endpoint.tls_ca);
+        if (!made) return std::unexpected(made.error());
+        trusted = std::move(*made);
+      }
+      tls = trusted;
+    }
+    shared->upstreams_.push_back(std::make_unique<Upstream>(endpoint, key, std::move(tls)));
+  }
+  if (const auto& files = shared->config_->tls; !files.cert_file.empty()) {
+    auto tls = http::TlsContext::for_server(files.cert_file, files.key_file);
+    if (!tls) return std::unexpected(tls.error());
+    shared->tls_ = std::move(*tls);
   }
   if (!shared->config_->clients.keys_file.empty()) {
-    auto clients = load_clients(shared->config_->clients, now);
+    auto clients = load_clients(shared->config_->clients);
     if (!clients) return std::unexpected(clients.error());
-    shared->clients_.emplace(std::move(*clients));
+    shared->clients_.emplace(std::move(*clients), now);
   }
   return shared;
 }
@@ -84,6 +102,26 @@ void Shared::open_incidents(std::unique_ptr<IncidentDesk> desk) {
     if (!fleet([&](fleet::Fleet& fleet) { return fleet.drain(name); })) continue;
     log_info("endpoint.drained", {{"endpoint", name}, {"because", "an open incident"}});
   }
+}
+
+Result<void> Shared::reload(Instant now) {
+  std::string problems;
+  const auto note = [&problems](const Error& error) {
+    problems += (problems.empty() ? "" : "\n") + error.message;
+  };
+  if (tls_) {
+    if (const auto done = tls_->reload(); !done) note(done.error());
+  }
+  if (has_clients()) {
+    auto loaded = load_clients(config_->clients);
+    if (!loaded) {
+      note(loaded.error());
+    } else {
+      clients([&](fleet::ClientGate& gate) { gate.replace(std::move(*loaded), now); });
+    }
+  }
+  if (problems.empty()) return {};
+  return fail(ErrorCode::invalid_argument, std::move(problems));
 }
 
 bool Shared::ready(Instant now) {

@@ -16,6 +16,7 @@
 #include "gateway/incident_desk.h"
 #include "gateway/metrics.h"
 #include "http/net.h"
+#include "http/tls.h"
 #include "protocol/dialect.h"
 #include "sentinel/sentinel.h"
 
@@ -25,7 +26,8 @@ namespace truekeel::gateway {
 class Upstream {
  public:
   /// `key`: sent as bearer token; empty: whatever the client sent is passed on.
-  Upstream(const fleet::EndpointConfig& config, std::string key);
+  Upstream(const fleet::EndpointConfig& config, std::string key,
+           std::shared_ptr<const http::TlsContext> tls = {});
 
   [[nodiscard]] const fleet::EndpointConfig& config() const { return config_; }
   [[nodiscard]] const http::Endpoint& address() const { return address_; }
@@ -73,6 +75,12 @@ class Shared {
     return std::forward<Use>(use)(fleet_);
   }
 
+  /// TLS on the port for clients; null: in the clear.
+  [[nodiscard]] const std::shared_ptr<http::TlsContext>& tls() const { return tls_; }
+
+  /// Reads certificates and clients' keys again. What cannot be read stays as it was, and is in the error.
+  Result<void> reload(Instant now);
+
   /// Whether clients need keys.
   [[nodiscard]] bool has_clients() const { return clients_.has_value(); }
 
@@ -112,6 +120,7 @@ class Shared {
   const std::unique_ptr<sentinel::Sentinel> sentinel_;
   std::mutex mutex_;
   fleet::Fleet fleet_;  // guarded by mutex_
+  std::shared_ptr<http::TlsContext> tls_;
   std::mutex clients_mutex_;
   std::optional<fleet::ClientGate> clients_;  // what is in it is guarded by clients_mutex_
 };

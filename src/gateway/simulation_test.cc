@@ -119,7 +119,9 @@ class World {
     constexpr Duration kAllLimits = seconds(100), kForEver = seconds(3000);
     while (busy_ > 0 && world_.now() < Instant(kForEver)) world_.run(world_.now() + seconds(5));
     EXPECT_EQ(busy_, 0) << "somebody waits for ever";
+    for (const auto& replica : replicas_) replica->prober.stop();
     world_.run(world_.now() + kAllLimits);
+    EXPECT_EQ(world_.open_streams(), 0u);
     judge_.finish();
     EXPECT_EQ(judge_.calls(), kClients * kCallsEach);
     for (const auto& replica : replicas_) {

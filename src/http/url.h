@@ -18,7 +18,8 @@ struct Url {
   bool operator==(const Url&) const = default;
 };
 
-/// Error::invalid_argument when it is not `http://host[:port][/prefix]`.
+/// Error::invalid_argument when it is not `http[s]://host[:port][/prefix]`. https trusts the system's
+/// authorities.
 [[nodiscard]] Result<Url> parse_url(std::string_view text);
 
 /// The endpoint as it stands in a Host field.

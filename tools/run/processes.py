@@ -10,7 +10,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-READY = re.compile(r"ready at (http://\S+)")
+READY = re.compile(r"ready at (https?://\S+)")
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
