@@ -41,6 +41,7 @@ class SimulatedUpstream {
   static http::ServerOptions options() {
     http::ServerOptions options;
     options.idle = std::chrono::seconds(40);
+    options.body = std::chrono::seconds(30);
     return options;
   }
 
