@@ -287,6 +287,7 @@ TEST_P(Simulation, EverySeedKeepsEveryPromise) {
 INSTANTIATE_TEST_SUITE_P(Share, Simulation, testing::Range<std::uint64_t>(0, 4));
 
 TEST(SimulationTest, ASeedRepeatsItself) {
+  log_setup(LogLevel::error, LogFormat::text);
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     World once(seed), again(seed);
     once.run();
