@@ -116,7 +116,7 @@ class World {
   }
 
   void run() {
-    constexpr Duration kAllLimits = seconds(100), kForEver = seconds(3000);
+    constexpr Duration kAllLimits = seconds(180), kForEver = seconds(3000);
     while (busy_ > 0 && world_.now() < Instant(kForEver)) world_.run(world_.now() + seconds(5));
     EXPECT_EQ(busy_, 0) << "somebody waits for ever";
     for (const auto& replica : replicas_) replica->prober.stop();

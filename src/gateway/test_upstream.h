@@ -100,7 +100,7 @@ class SimulatedUpstream {
         co_return;
       default:
         // Longer than anybody is ready to wait.
-        for (int s = 0; s < 300 && !exchange.gone(); ++s)
+        for (int s = 0; s < 130 && !exchange.gone(); ++s)
           co_await net_.sleep_until(net_.now() + std::chrono::seconds(1));
         co_return exchange.abort();
     }
