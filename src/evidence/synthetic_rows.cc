@@ -32,7 +32,7 @@ void take(Step step, const Sampling& sampling, std::vector<double>& weights) {
   }();
   switch (step) {
     case Step::temperature:
-      for (double& weight : weights) weight = std::pow(weight / total, 1 / *sampling.temperature);
+      for (double& weight : weights) weight = std::pow(weight / total, 1 / sampling.temperature.value_or(1));
       return;
     case Step::top_k:
       if (sampling.top_k > 0) keep(weights, sampling.top_k);
@@ -69,8 +69,9 @@ SyntheticRow synthetic_row(PhiloxStream& random, std::size_t vocabulary) {
   TK_ASSERT(vocabulary >= 32);
   // Mean .44; many sure rows, many open ones.
   const double best = 0.02 + 0.96 * std::pow(random.uniform(), 1.3);
-  // A log-normal law of ranks below the best token: .36 of the rest beyond rank 20 on average, .02 of all below
-  // 1e-4. A Zipf law of the same top would hold five times that in its far tail, which real rows do not.
+  // A log-normal law of ranks below the best token: .36 of the rest beyond rank 20 on average, .02 of all
+  // below 1e-4. A Zipf law of the same top would hold five times that in its far tail, which real rows do
+  // not.
   const double curvature = 0.11 + 0.14 * random.uniform();
   std::vector<double> weights(vocabulary);
   double rest = 0;
@@ -95,6 +96,7 @@ SyntheticRow synthetic_row(PhiloxStream& random, std::size_t vocabulary) {
 
 DrawLaw::DrawLaw(const SyntheticRow& row, const Sampling& sampling, const Conduct& conduct) {
   std::vector<double> weights;
+  weights.reserve(row.logprob.size());
   for (const float logprob : row.logprob) weights.push_back(std::exp(static_cast<double>(logprob)));
   raw_ = sums(weights);
   tail_ = static_cast<std::size_t>(std::ranges::find_if(weights, [](double p) { return p < 1e-4; }) -

@@ -184,7 +184,9 @@ http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const 
   const Instant now = net_.now();
   http::CallOptions options{.first_byte = where.upstream.config().timeout,
                             .idle = shared_.config().limits.idle,
-                            .deadline = now + where.upstream.config().timeout};
+                            .deadline = now + where.upstream.config().timeout,
+                            // As for retries: generating twice does no harm but cost.
+                            .idempotent = true};
   std::optional<Duration> time_left;
   if (call.deadline) {
     options.deadline = std::min(options.deadline, *call.deadline);

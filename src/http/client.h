@@ -53,7 +53,8 @@ struct CallOptions {
 
 struct ClientOptions {
   std::size_t kept_per_endpoint = 256;
-  Duration kept = std::chrono::seconds(30);  ///< shorter than what servers keep: a stale one costs a retry
+  /// Shorter than what servers keep, 5 s with llama-server and vLLM (uvicorn): a stale one costs a retry.
+  Duration kept = std::chrono::seconds(4);
   ParserLimits parser{.body_bytes = SIZE_MAX};
 };
 

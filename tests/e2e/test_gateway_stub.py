@@ -145,6 +145,23 @@ def test_failures_before_the_first_byte_are_tried_elsewhere(serve, stub):
     bad.stop()
 
 
+def test_a_kept_connection_that_turns_out_dead_is_replaced(serve, stub):
+    gateway = serve(one_pool(stub))
+    used, died = set(), []
+
+    def die_when_used_again(request, peer):
+        if peer.socket in used and not died:
+            died.append(request)
+            return peer.reset()
+        used.add(peer.socket)
+        behave_well(request, peer)
+
+    stub.behaviour = die_when_used_again
+    while not died:  # each of the gateway's threads keeps connections of its own
+        assert gateway.chat()[0].choices[0].message.content == "hello"
+    assert stub.requests[-1].body == died[0].body
+
+
 def test_what_a_client_does_wrong_is_not_retried_and_ejects_nobody(serve, stub):
     other = Stub()
     for server in (stub, other):
