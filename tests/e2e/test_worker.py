@@ -259,7 +259,7 @@ def test_it_says_what_it_is(worker, folder):
 def test_it_agrees_with_a_stock_llama_server(worker, folder):
     """Same weights, same kernels: the raw probabilities are the same, and so is the greedy answer."""
     arguments = ["-m", MODEL_FILE, "-c", str(CTX), "-np", "1", "-t", "1", "--port", "0", "--no-webui"]
-    stock = Program(["bash", "-c", 'exec "$0" "$@" 2>&1 | sed -u "s/.*listening on/ready at/"',
+    stock = Program(["bash", "-c", 'exec "$0" "$@" > >(sed -u "s/.*listening on/ready at/") 2>&1',
                      os.environ["TRUEKEEL_LLAMA_SERVER"], *arguments], folder / "stock.log", "llama-server")
     try:
         url = stock.wait_ready().url
