@@ -17,12 +17,12 @@ namespace {
 constexpr Duration kLimit = std::chrono::seconds(10);
 constexpr std::size_t kAnswerBytesMax = 64u << 20;
 
-http::Task<void> call(http::Net& net, const http::Url& url, const http::RequestHead& head,
+http::Task<void> call(http::Net& net, const http::Place& place, const http::RequestHead& head,
                       std::string_view body, Result<AdminAnswer>& answer) {
   http::Client client(net, {});
   http::Call exchange(client);
   const http::CallOptions options{.first_byte = kLimit, .idle = kLimit, .deadline = net.now() + kLimit};
-  if (const auto sent = co_await exchange.send(url.endpoint, head, body, options); !sent) {
+  if (const auto sent = co_await exchange.send(place.endpoint, head, body, options); !sent) {
     answer = fail(ErrorCode::unavailable, sent.error().message);
     co_return;
   }
@@ -38,17 +38,18 @@ http::Task<void> call(http::Net& net, const http::Url& url, const http::RequestH
 
 Result<AdminAnswer> ask_admin(const std::string& admin, std::string_view method, const std::string& path,
                               std::string_view body) {
-  const auto url = http::parse_url(admin);
-  if (!url)
-    return fail(ErrorCode::invalid_argument, fmt::format("--admin {}: {}", admin, url.error().message));
+  const auto url = parse_url(admin);
+  const auto place = url ? http::place_of(*url) : std::unexpected(url.error());
+  if (!place)
+    return fail(ErrorCode::invalid_argument, fmt::format("--admin {}: {}", admin, place.error().message));
   const http::RequestHead head{.method = std::string(method),
-                               .target = url->prefix + path,
+                               .target = place->prefix + path,
                                .minor_version = 1,
                                .headers = {{"content-type", "application/json"}}};
   boost::asio::io_context context(1);
   const auto net = http::make_tcp_net(context);
   Result<AdminAnswer> answer = fail(ErrorCode::internal, "no answer");
-  http::spawn(*net, call(*net, *url, head, body, answer));
+  http::spawn(*net, call(*net, *place, head, body, answer));
   context.run();
   if (!answer) {
     return fail(ErrorCode::unavailable,

@@ -82,16 +82,16 @@ struct Answer {
   std::string body;
 };
 
-http::Task<void> post(http::Net& net, http::Url url, std::string body, Duration timeout,
+http::Task<void> post(http::Net& net, http::Place place, std::string body, Duration timeout,
                       http::CallResult<Answer>& result) {
   http::Client client(net, {});
   http::Call call(client);
   http::RequestHead head;
   head.method = "POST";
-  head.target = url.prefix + "/v1/replay";
+  head.target = place.prefix + "/v1/replay";
   head.headers.add("content-type", "application/json");
   const http::CallOptions limits = {.first_byte = timeout, .idle = timeout, .deadline = net.now() + timeout};
-  if (auto sent = co_await call.send(url.endpoint, head, body, limits); !sent) {
+  if (auto sent = co_await call.send(place.endpoint, head, body, limits); !sent) {
     result = std::unexpected(sent.error());
     co_return;
   }
@@ -173,9 +173,10 @@ int say(const Options& options, const Answer& answer) {
 }
 
 int replay(const Options& options) {
-  auto url = http::parse_url(options.url);
-  if (!url) return fail_with(options, kUsage, url.error().message);
-  if (url->prefix.ends_with("/v1")) url->prefix.resize(url->prefix.size() - 3);
+  const auto url = parse_url(options.url);
+  if (!url) return fail_with(options, kUsage, fmt::format("{}: {}", options.url, url.error().message));
+  const auto place = http::place_of(without_v1(*url));
+  if (!place) return fail_with(options, kEnvironment, place.error().message);
   const auto text = read_text(options.file);
   if (!text) return fail_with(options, kUsage, text.error());
   auto request = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
@@ -190,7 +191,7 @@ int replay(const Options& options) {
   boost::asio::io_context context(1);
   const auto net = http::make_tcp_net(context);
   http::CallResult<Answer> result;
-  http::spawn(*net, post(*net, *url, request.dump(), std::chrono::seconds(options.timeout_s), result));
+  http::spawn(*net, post(*net, *place, request.dump(), std::chrono::seconds(options.timeout_s), result));
   context.run();
   if (!result)
     return fail_with(options, kEnvironment, fmt::format("{}: {}", options.url, result.error().message));

@@ -49,8 +49,7 @@ int next_signal(const sigset_t& signals) {
 }
 
 std::string address(const std::string& host, std::uint16_t port, bool tls = false) {
-  const bool v6 = host.find(':') != std::string::npos;
-  return fmt::format("{}://{}{}{}:{}", tls ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", port);
+  return to_string(Url{.host = host, .port = port, .prefix = {}, .tls = tls});
 }
 
 /// Returns at SIGINT or SIGTERM; at SIGHUP reads keys and certificates again.

@@ -186,9 +186,9 @@ void ClientGate::replace(std::vector<Client> clients, Instant now) {
   }
 }
 
-std::expected<ClientGate::ClientId, Denial> ClientGate::admit(std::string_view key, Instant now) {
-  if (key.empty()) return std::unexpected(Denial{Denial::Reason::no_key});
-  const auto found = by_key_.find(hash_key(key));
+std::expected<ClientGate::Admission, Denial> ClientGate::admit(const KeyHash* key, Instant now) {
+  if (key == nullptr) return std::unexpected(Denial{Denial::Reason::no_key});
+  const auto found = by_key_.find(*key);
   if (found == by_key_.end()) return std::unexpected(Denial{Denial::Reason::unknown_key});
   State& state = clients_[found->second];
   const auto& limits = state.client.limits;
@@ -204,7 +204,7 @@ std::expected<ClientGate::ClientId, Denial> ClientGate::admit(std::string_view k
   }
   state.tokens -= 1;
   ++state.under_way;
-  return found->second;
+  return Admission{found->second, state.client.explain};
 }
 
 void ClientGate::release(ClientId client) {

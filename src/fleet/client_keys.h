@@ -51,12 +51,14 @@ class ClientGate {
   /// Other clients from now on. Who keeps the key keeps the counts; calls under way are still to be released.
   void replace(std::vector<Client> clients, Instant now);
 
-  /// Takes a call in; each that is taken has one release(). `key` empty: none was given.
-  /// Cost: a SHA-256 and a look-up, under a microsecond.
-  [[nodiscard]] std::expected<ClientId, Denial> admit(std::string_view key, Instant now);
-  void release(ClientId client);
+  struct Admission {
+    ClientId client = 0;
+    bool may_explain = false;
+  };
 
-  [[nodiscard]] bool may_explain(ClientId client) const { return clients_[client].client.explain; }
+  /// Takes a call in; each that is taken has one release(). `key` null: none was given. Cost: a look-up.
+  [[nodiscard]] std::expected<Admission, Denial> admit(const KeyHash* key, Instant now);
+  void release(ClientId client);
 
  private:
   struct State {

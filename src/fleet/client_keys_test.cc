@@ -64,8 +64,9 @@ TEST(ClientKeys, EveryMistakeIsNamedWithItsPlace) {
 class ClientGateTest : public testing::Test {
  protected:
   std::string admit(std::string_view key) {
-    const auto admitted = gate_.admit(key, now_);
-    if (admitted) return "ok " + std::to_string(*admitted);
+    const auto hash = hash_key(key);
+    const auto admitted = gate_.admit(key.empty() ? nullptr : &hash, now_);
+    if (admitted) return fmt::format("ok {}{}", admitted->client, admitted->may_explain ? " explained" : "");
     return fmt::format("{} {}", to_string(admitted.error().reason), admitted.error().retry_after_s);
   }
 
@@ -81,15 +82,14 @@ TEST_F(ClientGateTest, OnlyKnownKeysPass) {
   EXPECT_EQ(admit("k3"), "unknown_key 0");
   EXPECT_EQ(admit(hex(hash_key("k1"))), "unknown_key 0");
   EXPECT_EQ(admit("k1"), "ok 0");
-  EXPECT_TRUE(gate_.may_explain(1));
-  EXPECT_FALSE(gate_.may_explain(0));
+  EXPECT_EQ(admit("k2"), "ok 1 explained");
 }
 
 TEST_F(ClientGateTest, ConcurrencyIsPerClient) {
   EXPECT_EQ(admit("k1"), "ok 0");
   EXPECT_EQ(admit("k1"), "ok 0");
   EXPECT_EQ(admit("k1"), "too_many 1");
-  EXPECT_EQ(admit("k2"), "ok 1");
+  EXPECT_EQ(admit("k2"), "ok 1 explained");
   gate_.release(0);
   EXPECT_EQ(admit("k1"), "ok 0");
 }
@@ -103,23 +103,24 @@ TEST_F(ClientGateTest, TheRateIsABucketOfASecond) {
   now_ += milliseconds(250);
   EXPECT_EQ(admit("k1"), "ok 0");
   EXPECT_EQ(admit("k1"), "too_fast 1");
-  EXPECT_EQ(admit("k2"), "ok 1");
+  EXPECT_EQ(admit("k2"), "ok 1 explained");
   gate_.release(1);
   EXPECT_EQ(admit("k2"), "too_fast 10");
   now_ += seconds(10);
-  EXPECT_EQ(admit("k2"), "ok 1");
+  EXPECT_EQ(admit("k2"), "ok 1 explained");
 }
 
 TEST_F(ClientGateTest, OtherClientsTakeOverWhileCallsAreUnderWay) {
   EXPECT_EQ(admit("k1"), "ok 0");
-  EXPECT_EQ(admit("k2"), "ok 1");
+  EXPECT_EQ(admit("k2"), "ok 1 explained");
   gate_.replace(*parse_client_keys(line("n", "k3") + line("b", "k2", "concurrent=1"), {}), now_);
   EXPECT_EQ(admit("k1"), "unknown_key 0");
   EXPECT_EQ(admit("k2"), "too_many 1") << "what it has under way still counts";
-  EXPECT_FALSE(gate_.may_explain(1));
   EXPECT_EQ(admit("k3"), "ok 2") << "the place of one with a call under way was given away";
   gate_.release(0);
   gate_.release(1);
+  now_ += seconds(1);
+  EXPECT_EQ(admit("k2"), "ok 1") << "its line says nothing of explain any more";
   gate_.replace(*parse_client_keys(line("m", "k4") + line("b", "k2"), {}), now_);
   EXPECT_EQ(admit("k4"), "ok 0");
   EXPECT_EQ(admit("k3"), "unknown_key 0");

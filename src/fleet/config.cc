@@ -8,10 +8,6 @@
 namespace truekeel::fleet {
 namespace {
 
-std::string bracketed(std::string_view host) {
-  return host.find(':') == std::string_view::npos ? std::string(host) : fmt::format("[{}]", host);
-}
-
 std::string endpoint_words(const EndpointConfig& endpoint) {
   std::string words =
       fmt::format("{} {} ({}", endpoint.name, to_string(endpoint.url), to_string(endpoint.engine));
@@ -39,13 +35,7 @@ const char* to_string(TokenizerKind kind) {
   return "";
 }
 
-std::string to_string(const Url& url) {
-  return fmt::format("{}://{}:{}{}", url.tls ? "https" : "http", bracketed(url.host), url.port, url.prefix);
-}
-
-std::string to_string(const Address& address) {
-  return fmt::format("{}:{}", bracketed(address.host), address.port);
-}
+std::string to_string(const Address& address) { return host_port(address.host, address.port); }
 
 std::string format_problem(std::string_view file, const ConfigProblem& problem) {
   std::string line = fmt::format("{}:{}:{}: ", file, problem.line, problem.column);

@@ -14,6 +14,7 @@
 
 #include "base/engine_kind.h"
 #include "base/time.h"
+#include "base/url.h"
 #include "fleet/health.h"
 #include "fleet/retry_budget.h"
 
@@ -24,16 +25,6 @@ struct Address {
   std::uint16_t port = 0;  ///< 0: the kernel chooses
 
   bool operator==(const Address&) const = default;
-};
-
-/// Where an endpoint is; `http[s]://HOST[:PORT][/PREFIX]`, given with or without a final `/v1`.
-struct Url {
-  std::string host;  ///< without brackets
-  std::uint16_t port = 80;
-  std::string prefix;  ///< without `/v1` and without a final slash; mostly empty
-  bool tls = false;
-
-  bool operator==(const Url&) const = default;
 };
 
 enum class TokenizerKind {
@@ -217,7 +208,6 @@ inline constexpr std::size_t kMaxProblems = 50;
 [[nodiscard]] std::string_view default_config();
 
 [[nodiscard]] const char* to_string(TokenizerKind kind);
-[[nodiscard]] std::string to_string(const Url& url);
 [[nodiscard]] std::string to_string(const Address& address);
 
 }  // namespace truekeel::fleet

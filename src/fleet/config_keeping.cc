@@ -2,8 +2,8 @@
 // The schema of what outlives a request: the store, and whom incidents are told.
 #include <fmt/format.h>
 
+#include "fleet/config_address.h"
 #include "fleet/config_sections.h"
-#include "fleet/config_url.h"
 
 namespace truekeel::fleet {
 namespace {

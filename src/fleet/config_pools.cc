@@ -6,8 +6,8 @@
 #include <cmath>
 #include <set>
 
+#include "fleet/config_address.h"
 #include "fleet/config_sections.h"
-#include "fleet/config_url.h"
 
 namespace truekeel::fleet {
 namespace {
@@ -88,10 +88,10 @@ void PoolsReader::read_url(const Section& section, const PoolConfig& pool, Endpo
     place->wrong(url.error().message, "write http://HOST:PORT or https://HOST:PORT");
     return;
   }
-  if (std::ranges::count(pool.endpoints, *url, &EndpointConfig::url) > 0) {
+  if (std::ranges::count(pool.endpoints, without_v1(*url), &EndpointConfig::url) > 0) {
     place->wrong("an endpoint of this pool has the same URL", "list a server once; weight gives it more");
   }
-  made.url = *url;
+  made.url = without_v1(*url);
 }
 
 void PoolsReader::read_engine(const Section& section, EndpointConfig& made) {

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "fleet/config.h"
+#include "fleet/config_address.h"
 #include "fleet/config_reader.h"
 #include "fleet/config_sections.h"
-#include "fleet/config_url.h"
 #include "fleet/yaml_tree.h"
 
 namespace truekeel::fleet {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/url.h"
 #include "fleet/explain.h"
 #include "protocol/errors.h"
 #include "protocol/json.h"
@@ -36,12 +37,6 @@ std::string_view name_between(std::string_view path, std::string_view prefix, st
   return path.substr(prefix.size(), path.size() - prefix.size() - suffix.size());
 }
 
-/// The host of HOST[:PORT], IPv6 addresses without their brackets.
-std::string_view host_of(std::string_view authority) {
-  if (authority.starts_with('[')) return authority.substr(1, authority.find(']') - 1);
-  return authority.substr(0, authority.find(':'));
-}
-
 bool is_action(std::string_view path) { return path.starts_with(kEndpoints) || path.starts_with(kAffinity); }
 
 }  // namespace
@@ -68,7 +63,8 @@ http::Task<void> Admin::handle(http::Exchange& exchange) {
 /// does).
 bool Admin::comes_from_here(const http::Headers& headers) {
   const auto names_this_machine = [](std::string_view authority) {
-    return fleet::is_loopback(host_of(authority));
+    const auto split = split_host_port(authority);
+    return split && fleet::is_loopback(split->host);
   };
   if (!names_this_machine(headers.find("host").value_or(""))) return false;
   const auto origin = headers.find("origin");

@@ -61,22 +61,24 @@ class LoopThread {
 };
 
 struct WebhookTarget {
-  http::Url url;
+  http::Place place;
   WebhookKey key;
 };
 
 /// Nothing when nobody is to be told.
 Result<std::optional<WebhookTarget>> webhook_target(const fleet::WebhookConfig& config) {
   if (config.url.empty()) return std::nullopt;
-  auto url = http::parse_url(config.url);
+  const auto url = parse_url(config.url);
   if (!url) return std::unexpected(url.error());
+  auto place = http::place_of(*url);
+  if (!place) return std::unexpected(place.error());
   const char* secret = std::getenv(config.secret_env.c_str());
   auto key = WebhookKey::parse(secret == nullptr ? "" : secret);
   if (!key) {
     return fail(ErrorCode::invalid_argument, fmt::format("webhook: the environment variable {}: {}",
                                                          config.secret_env, key.error().message));
   }
-  return WebhookTarget{std::move(*url), std::move(*key)};
+  return WebhookTarget{std::move(*place), std::move(*key)};
 }
 
 }  // namespace
@@ -150,7 +152,7 @@ class Gateway::ControlThread {
 
   const Webhook* make_webhook(Shared& shared, std::optional<WebhookTarget> target) {
     if (!target) return nullptr;
-    return &webhook_.emplace(loop_.net(), shared.incidents()->events(), std::move(target->url),
+    return &webhook_.emplace(loop_.net(), shared.incidents()->events(), std::move(target->place),
                              std::move(target->key));
   }
 

@@ -37,13 +37,15 @@ std::optional<Duration> timeout_of(const http::Headers& headers) {
   return std::chrono::milliseconds(std::min(value_ms, kLongestMs));
 }
 
-/// The key that a client presents, as either API's clients send it; empty: none.
-std::string_view presented_key(const http::Headers& headers) {
-  if (const auto key = headers.find("x-api-key")) return *key;
+/// The key that a client presents, as either API's clients send it.
+std::optional<fleet::KeyHash> presented_key(const http::Headers& headers) {
+  auto key = headers.find("x-api-key");
   constexpr std::string_view kBearer = "bearer ";
   const auto value = headers.find("authorization").value_or("");
-  if (!http::equal_ignoring_case(value.substr(0, kBearer.size()), kBearer)) return {};
-  return value.substr(kBearer.size());
+  if (!key && http::equal_ignoring_case(value.substr(0, kBearer.size()), kBearer)) {
+    key = value.substr(kBearer.size());
+  }
+  return key && !key->empty() ? std::optional(fleet::hash_key(*key)) : std::nullopt;
 }
 
 protocol::ApiError as_error(const fleet::Denial& denial) {
@@ -152,12 +154,12 @@ http::Task<void> Proxy::handle(http::Exchange& exchange) {
     call.explain = wants_explanation && is_local_peer(exchange.peer());
     co_await dispatch(call);
   } else {
+    const auto key = presented_key(request.headers);
     const auto admitted = shared_.clients(
-        [&](fleet::ClientGate& gate) { return gate.admit(presented_key(request.headers), call.arrived); });
+        [&](fleet::ClientGate& gate) { return gate.admit(key ? &*key : nullptr, call.arrived); });
     if (admitted) {
-      const Admitted under_way(shared_, *admitted);
-      call.explain = wants_explanation &&
-                     shared_.clients([&](fleet::ClientGate& gate) { return gate.may_explain(*admitted); });
+      const Admitted under_way(shared_, admitted->client);
+      call.explain = wants_explanation && admitted->may_explain;
       co_await dispatch(call);
     } else {
       co_await deny(call, admitted.error());

@@ -4,18 +4,13 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <map>
 
 #include "base/log.h"
 #include "base/read_file.h"
+#include "http/url.h"
 
 namespace truekeel::gateway {
 namespace {
-
-std::string authority_of(const fleet::Url& url) {
-  const bool v6 = url.host.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{}", v6 ? "[" : "", url.host, v6 ? "]" : "", url.port);
-}
 
 Result<std::vector<fleet::Client>> load_clients(const fleet::ClientsConfig& config) {
   const auto text = read_file(config.keys_file, fleet::kMaxConfigBytes);
@@ -35,7 +30,7 @@ Upstream::Upstream(const fleet::EndpointConfig& config, std::string key,
                    std::shared_ptr<const http::TlsContext> tls)
     : config_(config),
       address_{config.url.host, config.url.port, std::move(tls)},
-      authority_(authority_of(config.url)),
+      authority_(http::authority(address_)),
       key_(std::move(key)),
       dialect_(protocol::dialect(config.engine)) {}
 
@@ -62,7 +57,6 @@ Result<std::unique_ptr<Shared>> Shared::make(std::shared_ptr<const fleet::Config
                                              std::vector<std::uint32_t> vocabularies) {
   std::unique_ptr<Shared> shared(
       new Shared(std::move(config), affinity_secret, now, std::move(vocabularies)));
-  std::map<std::string, std::shared_ptr<const http::TlsContext>> trust;  // by file of authorities
   for (fleet::EndpointId id = 0; id < shared->fleet_.size(); ++id) {
     const auto& endpoint = shared->fleet_.endpoint(id);
     const char* key = endpoint.api_key_env.empty() ? "" : std::getenv(endpoint.api_key_env.c_str());
@@ -73,7 +67,7 @@ Result<std::unique_ptr<Shared>> Shared::make(std::shared_ptr<const fleet::Config
     }
     std::shared_ptr<const http::TlsContext> tls;
     if (endpoint.url.tls) {
-      auto& trusted = trust[endpoint.tls_ca];
+      auto& trusted = shared->trust_[endpoint.tls_ca];
       if (!trusted) {
         auto made = http::TlsContext::for_client(endpoint.tls_ca);
         if (!made) return std::unexpected(made.error());
@@ -109,9 +103,11 @@ Result<void> Shared::reload(Instant now) {
   const auto note = [&problems](const Error& error) {
     problems += (problems.empty() ? "" : "\n") + error.message;
   };
-  if (tls_) {
-    if (const auto done = tls_->reload(); !done) note(done.error());
-  }
+  const auto again = [&note](http::TlsContext& tls) {
+    if (const auto done = tls.reload(); !done) note(done.error());
+  };
+  if (tls_) again(*tls_);
+  for (const auto& [file, tls] : trust_) again(*tls);
   if (has_clients()) {
     auto loaded = load_clients(config_->clients);
     if (!loaded) {

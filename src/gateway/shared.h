@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -121,6 +122,7 @@ class Shared {
   std::mutex mutex_;
   fleet::Fleet fleet_;  // guarded by mutex_
   std::shared_ptr<http::TlsContext> tls_;
+  std::map<std::string, std::shared_ptr<http::TlsContext>> trust_;  // of upstreams, by file of authorities
   std::mutex clients_mutex_;
   std::optional<fleet::ClientGate> clients_;  // what is in it is guarded by clients_mutex_
 };

@@ -25,21 +25,16 @@ using std::chrono::seconds;
 constexpr std::array kServers = {"s1", "s2", "s3", "l1", "l2"};
 constexpr int kClients = 6;
 constexpr int kCallsEach = 6;
-constexpr std::size_t kSmallestWindowBytes = 2000;
 
-http::SimFaults draw_faults(PhiloxStream& random) {
-  const auto maybe = [&](double most) { return random.below(2) == 0 ? 0.0 : most * random.uniform(); };
-  return {.latency_min = std::chrono::microseconds(50),
-          .latency_max = std::chrono::microseconds(50 + random.below(20'000)),
-          .refused = maybe(0.1),
-          .lost = maybe(0.05),
-          .reset = maybe(0.01),
-          .cut = maybe(0.01),
-          .stalled = maybe(0.01),
-          .short_write = maybe(0.5),
-          .short_read = maybe(0.5),
-          .window_bytes = kSmallestWindowBytes + random.below(60'000)};
-}
+constexpr http::SimFaults kFaults = {.latency_max = milliseconds(20),
+                                     .refused = 0.1,
+                                     .lost = 0.05,
+                                     .reset = 0.01,
+                                     .cut = 0.01,
+                                     .stalled = 0.01,
+                                     .short_write = 0.5,
+                                     .short_read = 0.5,
+                                     .window_bytes = 60'000};
 
 std::shared_ptr<const fleet::Config> make_config() {
   auto config = fleet::test_config({"s1", "s2", "s3"}, {"l1", "l2"});
@@ -93,7 +88,7 @@ class World {
  public:
   explicit World(std::uint64_t seed)
       : random_(seed, 1),
-        faults_(draw_faults(random_)),
+        faults_(http::draw_faults(random_, kFaults)),
         world_(seed, faults_),
         config_(make_config()),
         vocabularies_(Vocabularies::load(*config_).value()),

@@ -21,11 +21,11 @@ bool is_told(const Event& event) {
 
 }  // namespace
 
-Webhook::Webhook(http::Net& net, const EventRing& events, http::Url url, WebhookKey key,
+Webhook::Webhook(http::Net& net, const EventRing& events, http::Place place, WebhookKey key,
                  WebhookSettings settings)
     : net_(net),
       events_(events),
-      url_(std::move(url)),
+      place_(std::move(place)),
       key_(std::move(key)),
       settings_(settings),
       client_(net, {}),
@@ -65,7 +65,7 @@ http::Task<std::string> Webhook::attempt(const Event& event, const std::string& 
   const auto timestamp =
       std::chrono::duration_cast<std::chrono::seconds>(net_.wall_now().time_since_epoch()).count();
   const http::RequestHead head{.method = "POST",
-                               .target = url_.prefix.empty() ? "/" : url_.prefix,
+                               .target = place_.prefix.empty() ? "/" : place_.prefix,
                                .minor_version = 1,
                                .headers = {{"content-type", "application/json"},
                                            {"webhook-id", event.id},
@@ -77,7 +77,7 @@ http::Task<std::string> Webhook::attempt(const Event& event, const std::string& 
                                   .deadline = net_.now() + settings_.timeout,
                                   .idempotent = true};
   http::Call call(client_);
-  if (const auto sent = co_await call.send(url_.endpoint, head, body, options); !sent) {
+  if (const auto sent = co_await call.send(place_.endpoint, head, body, options); !sent) {
     co_return sent.error().message;
   }
   const int status = call.head().status;

@@ -25,7 +25,7 @@ struct WebhookSettings {
 class Webhook {
  public:
   /// `net` and `events` are borrowed for life.
-  Webhook(http::Net& net, const EventRing& events, http::Url url, WebhookKey key,
+  Webhook(http::Net& net, const EventRing& events, http::Place place, WebhookKey key,
           WebhookSettings settings = {});
 
   /// Follows the ring from now on, for ever.
@@ -43,7 +43,7 @@ class Webhook {
 
   http::Net& net_;
   const EventRing& events_;
-  const http::Url url_;
+  const http::Place place_;
   const WebhookKey key_;
   const WebhookSettings settings_;
   http::Client client_;

@@ -43,7 +43,7 @@ struct ServerCore {
   Signal emptied;             ///< no connection is left
   std::vector<char> scratch;  ///< what one read takes; nothing stays in it
 
-  /// The value of a Date field for now; formatted once a second.
+  /// The value of a Date field at this time; formatted once a second.
   std::string_view date();
   std::string date_text;
   std::chrono::sys_seconds date_second{};

@@ -22,19 +22,15 @@ constexpr int kClients = 6;
 constexpr int kRogues = 4;
 constexpr int kCallsEach = 6;
 
-SimFaults draw_faults(PhiloxStream& random) {
-  const auto maybe = [&](double most) { return random.below(2) == 0 ? 0.0 : most * random.uniform(); };
-  return {.latency_min = std::chrono::microseconds(50),
-          .latency_max = std::chrono::microseconds(50 + random.below(20'000)),
-          .refused = maybe(0.2),
-          .lost = maybe(0.1),
-          .reset = maybe(0.02),
-          .cut = maybe(0.02),
-          .stalled = maybe(0.02),
-          .short_write = maybe(0.5),
-          .short_read = maybe(0.5),
-          .window_bytes = 500 + random.below(100'000)};
-}
+constexpr SimFaults kFaults = {.latency_max = std::chrono::milliseconds(20),
+                               .refused = 0.2,
+                               .lost = 0.1,
+                               .reset = 0.02,
+                               .cut = 0.02,
+                               .stalled = 0.02,
+                               .short_write = 0.5,
+                               .short_read = 0.5,
+                               .window_bytes = 100'000};
 
 /// A body that tells whether a byte of it is missing, doubled or somebody else's.
 std::string body_of(std::uint64_t id, std::size_t size) {
@@ -52,7 +48,7 @@ class Fleet {
  public:
   explicit Fleet(std::uint64_t seed)
       : random_(seed, 1),
-        world_(seed, draw_faults(random_)),
+        world_(seed, draw_faults(random_, kFaults)),
         upstream_client_(net("proxy"), {.kept = seconds(3)}),
         client_(net("client"), {.kept = seconds(2)}),
         upstream_(net("upstream"), options(), [this](Exchange& exchange) { return echo(exchange); }),

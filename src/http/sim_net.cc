@@ -339,6 +339,22 @@ class SimHost final : public Net {
 
 }  // namespace
 
+SimFaults draw_faults(PhiloxStream& random, const SimFaults& most) {
+  constexpr std::size_t kWindowMin = 500;
+  const auto maybe = [&](double rate) { return random.below(2) == 0 ? 0.0 : rate * random.uniform(); };
+  const auto spread = static_cast<std::uint64_t>((most.latency_max - most.latency_min).count());
+  return {.latency_min = most.latency_min,
+          .latency_max = most.latency_min + Duration(static_cast<std::int64_t>(random.below(spread + 1))),
+          .refused = maybe(most.refused),
+          .lost = maybe(most.lost),
+          .reset = maybe(most.reset),
+          .cut = maybe(most.cut),
+          .stalled = maybe(most.stalled),
+          .short_write = maybe(most.short_write),
+          .short_read = maybe(most.short_read),
+          .window_bytes = kWindowMin + random.below(most.window_bytes)};
+}
+
 SimWorld::SimWorld(std::uint64_t seed, const SimFaults& faults)
     : state_(std::make_unique<State>(seed, faults)) {}
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "base/philox.h"
 #include "base/time.h"
 #include "http/net.h"
 
@@ -27,6 +28,10 @@ struct SimFaults {
   double short_read = 0;   ///< a read gives only a part
   std::size_t window_bytes = 64 << 10;  ///< sent and not yet read, in each direction
 };
+
+/// Faults for one run of a simulation: each is absent in half of the runs, else up to what `most` says;
+/// latency and window too vary up to theirs.
+[[nodiscard]] SimFaults draw_faults(PhiloxStream& random, const SimFaults& most);
 
 class SimWorld {
  public:

@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// URLs of servers to call. Thread safety: pure functions.
+// From a URL to something that can be dialled. Thread safety: pure functions, but for the reading of a file.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "base/url.h"
 #include "http/net.h"
 
 namespace truekeel::http {
 
 /// Where to connect, and what to put before every path.
-struct Url {
+struct Place {
   Endpoint endpoint;
   std::string prefix;  ///< without a slash at its end
-
-  bool operator==(const Url&) const = default;
 };
 
-/// Error::invalid_argument when it is not `http[s]://host[:port][/prefix]`. https trusts the system's
-/// authorities.
-[[nodiscard]] Result<Url> parse_url(std::string_view text);
+/// Errors as of TlsContext::for_client(). Cost: for https, the file of the system's authorities is read.
+[[nodiscard]] Result<Place> place_of(const Url& url);
 
 /// The endpoint as it stands in a Host field.
 [[nodiscard]] std::string authority(const Endpoint& endpoint);

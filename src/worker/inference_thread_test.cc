@@ -65,16 +65,24 @@ TEST(InferenceThread, DeliversWhatTheSchedulerWould) {
   EXPECT_EQ(inference.counters().completion_tokens, tokens);
 }
 
-TEST(InferenceThread, AFullQueueRefuses) {
-  const auto engine = make_engine(1);
-  InferenceThread inference(*engine, 1, 2);
-  auto endless = random_job(1);
-  endless.max_tokens = 3000;
-  endless.ignore_end = true;
-  const auto running = std::make_shared<KeptAnswer>();
-  running->room = 1;  // holds the only slot
-  ASSERT_TRUE(inference.submit(make_job(endless, running)));
-  while (inference.counters().busy_slots == 0) std::this_thread::yield();
+/// One slot, which an answer holds that nobody reads; two more may wait.
+class OccupiedSlot : public testing::Test {
+ protected:
+  OccupiedSlot() {
+    endless.max_tokens = 3000;
+    endless.ignore_end = true;
+    running->room = 1;
+    EXPECT_TRUE(inference.submit(make_job(endless, running)));
+    while (inference.counters().busy_slots == 0) std::this_thread::yield();
+  }
+
+  const std::unique_ptr<engine::Engine> engine = make_engine(1);
+  InferenceThread inference{*engine, 1, 2};
+  Job endless = random_job(1);
+  const std::shared_ptr<KeptAnswer> running = std::make_shared<KeptAnswer>();
+};
+
+TEST_F(OccupiedSlot, AFullQueueRefuses) {
   const auto waiting = std::make_shared<KeptAnswer>();
   EXPECT_TRUE(inference.submit(make_job(endless, waiting)));
   EXPECT_TRUE(inference.submit(make_job(endless, waiting)));
@@ -82,16 +90,7 @@ TEST(InferenceThread, AFullQueueRefuses) {
   EXPECT_EQ(inference.counters().waiting, 2u);
 }
 
-TEST(InferenceThread, ALateJobLeavesTheQueueWhileTheSlotIsTaken) {
-  const auto engine = make_engine(1);
-  InferenceThread inference(*engine, 1, 2);
-  auto endless = random_job(1);
-  endless.max_tokens = 3000;
-  endless.ignore_end = true;
-  const auto running = std::make_shared<KeptAnswer>();
-  running->room = 1;  // holds the only slot
-  ASSERT_TRUE(inference.submit(make_job(endless, running)));
-  while (inference.counters().busy_slots == 0) std::this_thread::yield();
+TEST_F(OccupiedSlot, ALateJobLeavesTheQueue) {
   boost::asio::io_context context(1);
   const auto mailbox = std::make_shared<Mailbox>(context);
   endless.deadline = std::chrono::steady_clock::now();

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import resource
 import signal
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -13,20 +15,13 @@ import anthropic
 import openai
 import pytest
 from gateway import Gateway, config, endpoint, wait_until
-from stub_upstream import Stub, behave_well
+from stub_upstream import behave_well
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 5}
 
 
 def key_line(name: str, key: str, options: str = "") -> str:
     return f"{name} sha256:{hashlib.sha256(key.encode()).hexdigest()} {options}\n"
-
-
-@pytest.fixture
-def stub():
-    server = Stub()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -107,7 +102,16 @@ def test_a_wrong_file_of_keys_stops_the_start_and_names_the_line(stub, tmp_path)
         Gateway(config({"main": [endpoint("e0", stub.url)]}) | {"clients": {"keys": str(keys)}}, tmp_path, "gateway")
 
 
-def test_a_crash_leaves_no_dump(gateway, tmp_path):
+def test_a_crash_leaves_no_dump(stub, tmp_path):
+    allowed = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (allowed[1], allowed[1]))
+    try:
+        gateway = Gateway(config({"main": [endpoint("e0", stub.url)]}), tmp_path, "gateway")
+        unprotected = subprocess.Popen(["sleep", "60"])  # dumps where a dump is possible at all
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, allowed)
+    assert "Max core file size        0  " not in Path(f"/proc/{unprotected.pid}/limits").read_text()
+    unprotected.kill()
     assert "Max core file size        0  " in Path(f"/proc/{gateway.program.pid}/limits").read_text()
     gateway.program.process.send_signal(signal.SIGABRT)
     _, status = os.waitpid(gateway.program.pid, 0)

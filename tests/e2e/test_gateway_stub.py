@@ -14,13 +14,6 @@ from stub_upstream import Stub, answer, behave_well, chunk
 
 
 @pytest.fixture
-def stub():
-    server = Stub()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def serve(tmp_path):
     """serve(settings) starts a gateway that ends with the test."""
     started = []

@@ -9,7 +9,6 @@ import httpx2
 import openai
 import pytest
 from gateway import Gateway, config, endpoint, wait_until
-from stub_upstream import Stub
 from test_gateway_access import key_line
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 5}
@@ -21,13 +20,6 @@ def make_certificate(folder: Path, name: str, names: str = "IP:127.0.0.1") -> di
                     f"/CN={name}", "-addext", f"subjectAltName={names}", "-keyout", files["key"], "-out", files["cert"]],
                    check=True, capture_output=True)
     return files
-
-
-@pytest.fixture
-def stub():
-    server = Stub()
-    yield server
-    server.stop()
 
 
 def client(gateway: Gateway, trusted: str, key: str = "unused") -> openai.OpenAI:

@@ -1,15 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fleet/config_url.h"
+#include "base/url.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 
-namespace truekeel::fleet {
+namespace truekeel {
 namespace {
 
 constexpr std::size_t kHostMax = 253;  // DNS
+
+bool is_host_name(std::string_view text) {
+  const auto fits = [](char c) {
+    return c == '-' || c == '.' || c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+           (c >= 'A' && c <= 'Z');
+  };
+  return !text.empty() && text.size() <= kHostMax && std::ranges::all_of(text, fits);
+}
+
+/// Schemes are the same in capitals (RFC 3986, 3.1).
+bool has_scheme(std::string_view text, std::string_view scheme) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(text.substr(0, scheme.size()), scheme, {}, lower);
+}
+
+std::string bracketed(std::string_view host) {
+  return host.find(':') == std::string_view::npos ? std::string(host) : fmt::format("[{}]", host);
+}
+
+}  // namespace
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -31,27 +51,12 @@ bool is_ip_v4(std::string_view text) {
   }
 }
 
-/// Good enough to tell an address from a typing error; the socket layer has the last word.
 bool is_ip_v6(std::string_view text) {
   const auto fits = [](char c) {
     return c == ':' || c == '.' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
   };
   return text.size() <= 45 && std::ranges::count(text, ':') >= 2 && std::ranges::all_of(text, fits);
 }
-
-bool is_host_name(std::string_view text) {
-  const auto fits = [](char c) {
-    return c == '-' || c == '.' || c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z');
-  };
-  return !text.empty() && text.size() <= kHostMax && std::ranges::all_of(text, fits);
-}
-
-struct HostPort {
-  std::string_view host;  ///< without brackets
-  bool bracketed = false;
-  std::optional<std::string_view> port;
-};
 
 std::optional<HostPort> split_host_port(std::string_view text) {
   HostPort split;
@@ -72,42 +77,19 @@ std::optional<HostPort> split_host_port(std::string_view text) {
   return split;
 }
 
-/// `/v1` and final slashes off: both spellings of a base URL are the same place.
-std::string_view trim_prefix(std::string_view path) {
-  const auto trim_slashes = [&] {
-    while (path.ends_with('/')) path.remove_suffix(1);
-  };
-  trim_slashes();
-  if (path.ends_with("/v1")) path.remove_suffix(3);
-  trim_slashes();
-  return path;
-}
-
-}  // namespace
-
-std::optional<Address> parse_address(std::string_view text) {
-  const auto split = split_host_port(text);
-  if (!split || !split->port) return std::nullopt;
-  const auto port = parse_port(*split->port);
-  const bool host_fits =
-      split->bracketed ? is_ip_v6(split->host) : is_ip_v4(split->host) || split->host == "localhost";
-  if (!port || !host_fits) return std::nullopt;
-  return Address{std::string(split->host), *port};
-}
-
 Result<Url> parse_url(std::string_view text) {
   constexpr std::string_view kPlain = "http://", kTls = "https://";
   const auto wrong = [](std::string message) {
     return fail(ErrorCode::invalid_argument, std::move(message));
   };
-  const bool tls = text.starts_with(kTls);
-  if (!tls && !text.starts_with(kPlain)) return wrong("the URL begins with neither http:// nor https://");
+  const bool tls = has_scheme(text, kTls);
+  if (!tls && !has_scheme(text, kPlain)) return wrong("the URL begins with neither http:// nor https://");
   text.remove_prefix(tls ? kTls.size() : kPlain.size());
   const auto slash = text.find('/');
   const auto authority = text.substr(0, slash);
   const auto path = slash == std::string_view::npos ? std::string_view() : text.substr(slash);
   if (authority.find('@') != std::string_view::npos) {
-    return wrong("the URL holds a user name or password; use api_key_env");
+    return wrong("the URL holds a user name or password");
   }
   const auto split = split_host_port(authority);
   if (!split || !(split->bracketed ? is_ip_v6(split->host) : is_host_name(split->host))) {
@@ -124,8 +106,23 @@ Result<Url> parse_url(std::string_view text) {
   }
   const auto odd = [](char c) { return c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '%'; };
   if (std::ranges::any_of(path, odd)) return wrong("the URL's path holds a query or odd characters");
-  url.prefix = trim_prefix(path);
+  url.prefix = path;
+  while (url.prefix.ends_with('/')) url.prefix.pop_back();
   return url;
 }
 
-}  // namespace truekeel::fleet
+Url without_v1(Url url) {
+  if (url.prefix.ends_with("/v1")) url.prefix.resize(url.prefix.size() - 3);
+  while (url.prefix.ends_with('/')) url.prefix.pop_back();
+  return url;
+}
+
+std::string host_port(std::string_view host, std::uint16_t port) {
+  return fmt::format("{}:{}", bracketed(host), port);
+}
+
+std::string to_string(const Url& url) {
+  return fmt::format("{}://{}{}", url.tls ? "https" : "http", host_port(url.host, url.port), url.prefix);
+}
+
+}  // namespace truekeel
