@@ -4,11 +4,14 @@
  * and compiler. The contract with its mathematics: docs/selection.md.
  *
  * Thread safety: every function may be called from any thread; a workspace serves one call at a time.
- * No function allocates, throws, or keeps a pointer after it returns.
+ * No function throws or keeps a pointer after it returns; none allocates, but to refuse a chain.
  *
- * Compatibility: every struct begins with its size as the caller knows it. Fields are only ever added at the
- * end; a library that is newer than its caller uses defaults for the fields that the caller lacks, one that
- * is older refuses fields that it does not know unless they are zero (TK_SELECT_BAD_STRUCT).
+ * Compatibility: params, calls and transports begin with their size as the caller knows it; the sizes of what
+ * is written (choices, full records, answers) stand in the call. Fields are only ever added at the end. A
+ * library that is newer than its caller uses defaults for the fields that the caller lacks and writes no more
+ * than it knows; one that is older refuses fields that it does not know unless they are zero
+ * (TK_SELECT_BAD_STRUCT), and writes zeros where it knows nothing. tk_select_count and tk_select_bias never
+ * change.
  */
 #ifndef TRUEKEEL_SELECT_H_
 #define TRUEKEEL_SELECT_H_
@@ -214,7 +217,9 @@ typedef struct tk_select_bins_call {
       exact_if_uncertified; /* 1: answer by the exact algorithm where the bins' answer is not certified */
   void* workspace;          /* of tk_select_workspace_bytes(vocabulary) */
   size_t workspace_bytes;
-  uint32_t* ids; /* k; those of the answer are written, ascending */
+  uint32_t* ids;        /* k; those of the answer are written, ascending */
+  uint32_t answer_size; /* sizeof(tk_select_bins_answer) */
+  uint32_t unused;
 } tk_select_bins_call;
 
 typedef struct tk_select_bins_answer {
@@ -228,7 +233,12 @@ typedef struct tk_select_bins_answer {
 TK_SELECT_API uint32_t tk_select_top_k_by_bins(const tk_select_bins_call* call,
                                                tk_select_bins_answer* answer);
 
-TK_SELECT_API void tk_select_params_init(tk_select_params* params);
+/* Fills params with defaults. size: sizeof(tk_select_params), as the caller knows it. */
+TK_SELECT_API void tk_select_params_init_sized(tk_select_params* params, uint32_t size);
+
+static inline void tk_select_params_init(tk_select_params* params) {
+  tk_select_params_init_sized(params, (uint32_t)sizeof *params);
+}
 
 /* 0 when the vocabulary is not supported. */
 TK_SELECT_API size_t tk_select_workspace_bytes(uint32_t vocabulary);

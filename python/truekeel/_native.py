@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C interface (include/truekeel/select.h) by ctypes. Layouts are checked by the library: every struct states its size."""
+"""The C interface (include/truekeel/select.h) by ctypes. Each struct's size goes along: the library reads and writes no more than that."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def _load() -> c.CDLL:
     library = c.CDLL(os.environ.get("TRUEKEEL_SELECT_LIBRARY") or str(Path(__file__).with_name("libtruekeel_select.so")))
     library.tk_select.argtypes = [c.POINTER(Call), c.POINTER(c.c_uint32)]
     library.tk_select.restype = c.c_uint32
-    library.tk_select_params_init.argtypes = [c.POINTER(Params)]
-    library.tk_select_params_init.restype = None
+    library.tk_select_params_init_sized.argtypes = [c.POINTER(Params), c.c_uint32]
+    library.tk_select_params_init_sized.restype = None
     library.tk_select_workspace_bytes.argtypes = [c.c_uint32]
     library.tk_select_workspace_bytes.restype = c.c_size_t
     library.tk_select_draw.argtypes = [c.c_uint64, c.c_uint64, c.c_uint32]

@@ -212,7 +212,7 @@ class _Parameters:
             raise SelectError(f"chain {chain!r}: {_text(fault)}")
         self.owned.append(ops)
         for params in self.array:
-            native.library.tk_select_params_init(c.byref(params))
+            native.library.tk_select_params_init_sized(c.byref(params), c.sizeof(params))
             params.chain, params.chain_length = ops, length.value
 
     def set_numbers(self, top_k: ArrayLike, **others: ArrayLike) -> None:

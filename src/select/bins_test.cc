@@ -128,6 +128,7 @@ TEST(Bins, TheCFormGivesTheSame) {
   call.workspace = workspace.data();
   call.workspace_bytes = workspace.size();
   call.ids = ids.data();
+  call.answer_size = sizeof(tk_select_bins_answer);
   tk_select_bins_answer answer;
   ASSERT_EQ(tk_select_top_k_by_bins(&call, &answer), static_cast<uint32_t>(TK_SELECT_OK));
   EXPECT_EQ(ids, expected.ids);
@@ -141,6 +142,32 @@ TEST(Bins, TheCFormGivesTheSame) {
   call.logits = broken.data();
   EXPECT_EQ(tk_select_top_k_by_bins(&call, &answer), static_cast<uint32_t>(TK_SELECT_NAN_LOGIT));
   EXPECT_EQ(answer.fault_id, 77u);
+}
+
+TEST(Bins, TheCFormWritesAsMuchAsTheCallerKnows) {
+  const Ids logits_bits(300);  // all +0
+  Ids ids(2);
+  std::vector<unsigned char> workspace(tk_select_workspace_bytes(300));
+  struct {
+    tk_select_bins_answer known;
+    uint32_t unknown, behind;
+  } newer{{}, 7, 7};
+  tk_select_bins_call call{};
+  call.struct_size = sizeof call;
+  call.logits = logits_bits.data();
+  call.vocabulary = 300;
+  call.k = 2;
+  call.bins = 256;
+  call.workspace = workspace.data();
+  call.workspace_bytes = workspace.size();
+  call.ids = ids.data();
+  call.answer_size = offsetof(decltype(newer), behind);
+  ASSERT_EQ(tk_select_top_k_by_bins(&call, &newer.known), static_cast<uint32_t>(TK_SELECT_OK));
+  EXPECT_EQ(newer.known.count, 2u);
+  EXPECT_EQ(newer.unknown, 0u);
+  EXPECT_EQ(newer.behind, 7u);
+  call.answer_size = 0;
+  EXPECT_EQ(tk_select_top_k_by_bins(&call, &newer.known), static_cast<uint32_t>(TK_SELECT_BAD_STRUCT));
 }
 
 }  // namespace

@@ -23,6 +23,17 @@ static_assert(TK_SELECT_OP_MIN_P == static_cast<int>(Op::min_p) &&
 static_assert(TK_SELECT_WORKSPACE_TOO_SMALL == static_cast<int>(Fault::workspace_too_small) &&
               TK_SELECT_TRANSPORT_FAILED == static_cast<int>(Fault::transport_failed));
 
+// What every caller knows: the structs of version 0.1.0 (here up to their last field).
+constexpr std::size_t kCallBytesV1 = offsetof(tk_select_call, unused) + sizeof(std::uint32_t);
+constexpr std::size_t kTransportBytesV1 = offsetof(tk_select_transport, broadcast) + sizeof(void*);
+constexpr std::size_t kShardCallBytesV1 = offsetof(tk_select_shard_call, full_size) + sizeof(std::uint32_t);
+constexpr std::size_t kBinsCallBytesV1 = offsetof(tk_select_bins_call, unused) + sizeof(std::uint32_t);
+constexpr std::size_t kBinsAnswerBytesV1 = offsetof(tk_select_bins_answer, exact) + sizeof(std::uint32_t);
+static_assert(sizeof(void*) != 8 || (kCallBytesV1 == 96 && kTransportBytesV1 == 56 &&
+                                     kShardCallBytesV1 == 96 && kBinsCallBytesV1 == 64));
+/// The least of a choice: without its fault nobody could tell a token from none.
+constexpr std::size_t kChoiceBytesMin = offsetof(tk_select_choice, id);
+
 /// Copies a caller's struct over one with defaults. Nothing when it has fields that this library does not
 /// know.
 template <class T>
@@ -55,7 +66,6 @@ static_assert(sizeof(tk_select_bias) == sizeof(TokenBias) &&
 tk_select_params default_params() {
   const Params defaults;
   tk_select_params params{};
-  params.struct_size = sizeof params;
   params.temperature = defaults.temperature;
   params.top_p = defaults.top_p;
   params.repetition = defaults.repetition;
@@ -234,7 +244,7 @@ extern "C" {
 uint32_t tk_select(const tk_select_call* from, uint32_t* failed_rows) {
   if (from == nullptr) return TK_SELECT_BAD_STRUCT;
   const auto call = read_struct(from, from->struct_size, tk_select_call{});
-  if (!call || call->struct_size < sizeof(tk_select_call) || call->choice_size < sizeof(std::uint32_t) * 2 ||
+  if (!call || call->struct_size < kCallBytesV1 || call->choice_size < kChoiceBytesMin ||
       (call->full != nullptr && call->full_size == 0))
     return TK_SELECT_BAD_STRUCT;
   if (call->vocabulary == 0 || call->vocabulary > kVocabularyMax) return TK_SELECT_BAD_VOCABULARY;
@@ -249,13 +259,13 @@ uint32_t tk_select(const tk_select_call* from, uint32_t* failed_rows) {
 uint32_t tk_select_shard(const tk_select_shard_call* from) {
   if (from == nullptr) return TK_SELECT_BAD_STRUCT;
   const auto call = read_struct(from, from->struct_size, tk_select_shard_call{});
-  if (!call || call->struct_size < sizeof(tk_select_shard_call) ||
-      call->choice_size < sizeof(std::uint32_t) * 2 || (call->full != nullptr && call->full_size == 0))
+  if (!call || call->struct_size < kShardCallBytesV1 || call->choice_size < kChoiceBytesMin ||
+      (call->full != nullptr && call->full_size == 0))
     return TK_SELECT_BAD_STRUCT;
   if (call->vocabulary == 0 || call->vocabulary > kVocabularyMax) return TK_SELECT_BAD_VOCABULARY;
   if (call->transport == nullptr) return TK_SELECT_BAD_BATCH;
   const auto transport = read_struct(call->transport, call->transport->struct_size, tk_select_transport{});
-  if (!transport || transport->struct_size < sizeof(tk_select_transport)) return TK_SELECT_BAD_STRUCT;
+  if (!transport || transport->struct_size < kTransportBytesV1) return TK_SELECT_BAD_STRUCT;
   if (!fits(*call, *transport)) return TK_SELECT_BAD_BATCH;
   return select_in_shard(*call, *transport);
 }
@@ -263,7 +273,8 @@ uint32_t tk_select_shard(const tk_select_shard_call* from) {
 uint32_t tk_select_top_k_by_bins(const tk_select_bins_call* from, tk_select_bins_answer* answer) {
   if (from == nullptr || answer == nullptr) return TK_SELECT_BAD_STRUCT;
   const auto call = read_struct(from, from->struct_size, tk_select_bins_call{});
-  if (!call || call->struct_size < sizeof(tk_select_bins_call)) return TK_SELECT_BAD_STRUCT;
+  if (!call || call->struct_size < kBinsCallBytesV1 || call->answer_size < kBinsAnswerBytesV1)
+    return TK_SELECT_BAD_STRUCT;
   if (call->vocabulary == 0 || call->vocabulary > kVocabularyMax) return TK_SELECT_BAD_VOCABULARY;
   if (call->logits == nullptr || call->workspace == nullptr || call->ids == nullptr ||
       call->dtype > TK_SELECT_BF16)
@@ -273,13 +284,10 @@ uint32_t tk_select_top_k_by_bins(const tk_select_bins_call* from, tk_select_bins
   const auto found =
       top_k_by_bins_in(*buffers, {call->logits, call->vocabulary, static_cast<DType>(call->dtype)},
                        {call->k, call->bins, call->exact_if_uncertified != 0}, {call->ids, call->k});
-  *answer = {TK_SELECT_NO_ID, 0, 0, 0};
-  if (!found) {
-    answer->fault_id = found.error().id;
-    return static_cast<uint32_t>(found.error().fault);
-  }
-  *answer = {TK_SELECT_NO_ID, found->count, found->certified, found->exact};
-  return TK_SELECT_OK;
+  write_struct(found ? tk_select_bins_answer{TK_SELECT_NO_ID, found->count, found->certified, found->exact}
+                     : tk_select_bins_answer{found.error().id, 0, 0, 0},
+               answer, 0, call->answer_size);
+  return found ? TK_SELECT_OK : static_cast<uint32_t>(found.error().fault);
 }
 
 size_t tk_select_shard_workspace_bytes(uint32_t vocabulary, uint32_t shards) {
@@ -287,7 +295,11 @@ size_t tk_select_shard_workspace_bytes(uint32_t vocabulary, uint32_t shards) {
   return Buffers::bytes(vocabulary) + shard_message_bytes(shards) + Buffers::kAlignment;
 }
 
-void tk_select_params_init(tk_select_params* params) { *params = default_params(); }
+void tk_select_params_init_sized(tk_select_params* params, uint32_t size) {
+  tk_select_params defaults = default_params();
+  defaults.struct_size = size;
+  write_struct(defaults, params, 0, size);
+}
 
 size_t tk_select_workspace_bytes(uint32_t vocabulary) {
   if (vocabulary == 0 || vocabulary > kVocabularyMax) return 0;

@@ -86,6 +86,27 @@ TEST(CApi, KnowsOlderAndNewerStructs) {
   EXPECT_EQ(f.choices[0].fault, static_cast<uint32_t>(TK_SELECT_OK));
 }
 
+TEST(CApi, DefaultsFillWhatTheCallerKnowsAndNoMore) {
+  struct {
+    tk_select_params params;
+    uint64_t behind;
+  } memory;
+  std::memset(&memory, 0xa5, sizeof memory);
+  const uint32_t older = offsetof(tk_select_params, repetition);
+  tk_select_params_init_sized(&memory.params, older);
+  EXPECT_EQ(memory.params.struct_size, older);
+  EXPECT_EQ(memory.params.temperature, 1);
+  EXPECT_EQ(memory.params.top_p, 1);
+  uint32_t next = 0;
+  std::memcpy(&next, reinterpret_cast<unsigned char*>(&memory) + older, sizeof next);
+  EXPECT_EQ(next, 0xa5a5a5a5u);
+
+  tk_select_params_init_sized(&memory.params, sizeof memory);  // a caller newer than the library
+  EXPECT_EQ(memory.params.struct_size, sizeof memory);
+  EXPECT_EQ(memory.params.repetition, 1);
+  EXPECT_EQ(memory.behind, 0u);
+}
+
 TEST(CApi, RefusesWhatDoesNotFit) {
   Fixture f;
   const auto fault = [&](auto&& change) {
@@ -95,6 +116,7 @@ TEST(CApi, RefusesWhatDoesNotFit) {
   };
   EXPECT_EQ(tk_select(nullptr, nullptr), static_cast<uint32_t>(TK_SELECT_BAD_STRUCT));
   EXPECT_EQ(fault([](auto& call) { call.struct_size = 8; }), static_cast<uint32_t>(TK_SELECT_BAD_STRUCT));
+  EXPECT_EQ(fault([](auto& call) { call.choice_size = 4; }), static_cast<uint32_t>(TK_SELECT_BAD_STRUCT));
   EXPECT_EQ(fault([](auto& call) { call.vocabulary = 0; }), static_cast<uint32_t>(TK_SELECT_BAD_VOCABULARY));
   EXPECT_EQ(fault([](auto& call) { call.logits = nullptr; }), static_cast<uint32_t>(TK_SELECT_BAD_BATCH));
   EXPECT_EQ(fault([](auto& call) { call.stride = 3; }), static_cast<uint32_t>(TK_SELECT_BAD_BATCH));
