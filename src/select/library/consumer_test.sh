@@ -32,7 +32,8 @@ echo "$by_shared"
   "$llama_build/src/libllama.a" "$llama_build"/ggml/src/libggml*.a -Wl,--end-group -lhwy -lpthread -ldl -lm -o "$work/plugin"
 "$work/plugin" 2>&1 | grep -q '^llama_sampler_example: usage'
 
-# Nothing is exported but the interface, and that with its version.
-exported=$(nm -D --defined-only "$libdir"/libtruekeel_select.so | sed 's/.* //' | grep -v '^TRUEKEEL_SELECT_1$')
-strangers=$(echo "$exported" | grep -vE '^tk_select[a-z_]*@@TRUEKEEL_SELECT_1$' || true)
-[ -z "$strangers" ] || { echo "exported without need or version: $strangers"; exit 1; }
+# What the header declares is exported with its version, and nothing else.
+declared=$(tr '\n' ' ' <"$prefix/include/truekeel/select.h" | grep -oE 'TK_SELECT_API [^;(]*\(' | grep -oE 'tk_select[a-z_]*\(' | tr -d '(' | sort)
+exported=$(nm -D --defined-only "$libdir"/libtruekeel_select.so | sed 's/.* //' | grep -v '^TRUEKEEL_SELECT_1$' | sort)
+wanted=$(echo "$declared" | sed 's/$/@@TRUEKEEL_SELECT_1/')
+[ "$exported" = "$wanted" ] || { echo "declared: $wanted"; echo "exported: $exported"; exit 1; }
