@@ -27,9 +27,9 @@ TK_SELECT_API struct llama_sampler* truekeel_llama_sampler_init(uint32_t n_vocab
                                                                 uint32_t stream,
                                                                 const tk_select_params* params);
 
-/* What the last apply chose, with its audit record, or why it chose none: then choice.fault is not
- * TK_SELECT_OK, no candidate is selected, and llama_sampler_sample ends the program as it does for any
- * sampler without a choice. NULL when the sampler is not one of these. */
+/* What the last apply chose, with its audit record, or why it chose none (TK_SELECT_BAD_BATCH before the
+ * first): then choice.fault is not TK_SELECT_OK, no candidate is selected, and llama_sampler_sample ends the
+ * program as it does for any sampler without a choice. NULL when the sampler is not one of these. */
 TK_SELECT_API const tk_select_choice* truekeel_llama_sampler_choice(const struct llama_sampler* sampler);
 
 /* Selects from the logits of an output of the context and accepts the token, without the array of candidates

@@ -2,6 +2,7 @@
 #include "truekeel/llama_sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <memory>
 #include <new>
@@ -9,22 +10,39 @@
 
 namespace {
 
-/// The state of one sampler. Its parameters point into its own vectors.
+constexpr tk_select_choice failed(std::uint32_t fault) {
+  tk_select_choice choice{};
+  choice.fault = fault;
+  choice.fault_id = TK_SELECT_NO_ID;
+  return choice;
+}
+
+/// Whether the lists of the parameters can be copied: they are where they are said to be, and no longer than
+/// any valid ones (ids ascend).
+bool has_lists(const tk_select_params& params, std::uint32_t vocabulary) {
+  return params.counts_length == 0 && (params.chain == nullptr || params.chain_length <= TK_SELECT_OPS) &&
+         params.bias_length <= vocabulary && (params.bias != nullptr || params.bias_length == 0);
+}
+
+/// The state of one sampler. Its parameters point into its own lists.
 class State {
  public:
+  /// Requires: has_lists(params, vocabulary).
   State(std::uint32_t vocabulary, std::uint64_t seed, std::uint32_t stream, const tk_select_params& params)
       : params_(params),
-        chain_(params.chain, params.chain + (params.chain == nullptr ? 0 : params.chain_length)),
         bias_(params.bias, params.bias + params.bias_length),
-        allowed_(params.allowed, params.allowed + params.allowed_words),
         vocabulary_(vocabulary),
         seed_(seed),
         stream_(stream),
         workspace_(tk_select_workspace_bytes(vocabulary)),
         logits_(vocabulary) {
-    choice_.fault = TK_SELECT_BAD_BATCH;  // until the first apply
-    choice_.fault_id = TK_SELECT_NO_ID;
-    choice_.id = TK_SELECT_NO_ID;
+    if (params.chain == nullptr)
+      tk_select_parse_chain("standard", chain_.data(), &params_.chain_length);
+    else
+      std::copy_n(params.chain, params.chain_length, chain_.begin());
+    if (params.allowed != nullptr)
+      allowed_.assign(params.allowed,
+                      params.allowed + std::min<std::size_t>(params.allowed_words, (vocabulary + 63) / 64));
   }
 
   void accept(llama_token token) {
@@ -43,15 +61,17 @@ class State {
     counts_.clear();
   }
 
-  /// Selects from a row of the whole vocabulary.
-  const tk_select_choice& select(const float* logits) {
+  /// What a row of the whole vocabulary gives; it is not recorded as this sampler's choice.
+  tk_select_choice choose(const float* logits) {
     tk_select_params params = params_;
-    params.chain = chain_.empty() ? nullptr : chain_.data();
+    params.chain = chain_.data();
     params.bias = bias_.data();
     params.allowed = allowed_.empty() ? nullptr : allowed_.data();
+    params.allowed_words = allowed_.size();
     params.counts = counts_.data();
     params.counts_length = counts_.size();
     const std::uint64_t draw = tk_select_draw(seed_, accepted_, stream_);
+    tk_select_choice choice{};
     tk_select_call call{};
     call.struct_size = sizeof(call);
     call.dtype = TK_SELECT_F32;
@@ -60,18 +80,17 @@ class State {
     call.vocabulary = vocabulary_;
     call.params = &params;
     call.params_count = 1;
-    call.choice_size = sizeof(choice_);
+    call.choice_size = sizeof(choice);
     call.draws = &draw;
     call.workspace = workspace_.data();
     call.workspace_bytes = workspace_.size();
-    call.choices = &choice_;
-    if (const std::uint32_t fault = tk_select(&call, nullptr); fault != TK_SELECT_OK) {
-      choice_ = {};
-      choice_.fault = fault;
-      choice_.fault_id = TK_SELECT_NO_ID;
-    }
-    return choice_;
+    call.choices = &choice;
+    const std::uint32_t fault = tk_select(&call, nullptr);
+    return fault == TK_SELECT_OK ? choice : failed(fault);
   }
+
+  /// Selects from a row of the whole vocabulary.
+  const tk_select_choice& select(const float* logits) { return choice_ = choose(logits); }
 
   /// Selects from candidates, in any order; those that are missing are forbidden.
   void apply(llama_token_data_array* candidates) {
@@ -95,7 +114,7 @@ class State {
 
  private:
   tk_select_params params_;
-  std::vector<std::uint8_t> chain_;
+  std::array<std::uint8_t, TK_SELECT_OPS> chain_{};
   std::vector<tk_select_bias> bias_;
   std::vector<std::uint64_t> allowed_;
   std::uint32_t vocabulary_;
@@ -104,7 +123,7 @@ class State {
 
   std::uint64_t accepted_ = 0;
   std::vector<tk_select_count> counts_;
-  tk_select_choice choice_{};
+  tk_select_choice choice_ = failed(TK_SELECT_BAD_BATCH);  // until the first row
 
   std::vector<unsigned char> workspace_;
   std::vector<float> logits_;
@@ -139,14 +158,14 @@ llama_sampler_i interface = make_interface();
 /// Whether a call with these parameters could succeed: one on a vocabulary of equal logits.
 bool accepted(State& state, std::uint32_t vocabulary) {
   const std::vector<float> flat(vocabulary);
-  return state.select(flat.data()).fault == TK_SELECT_OK;
+  return state.choose(flat.data()).fault == TK_SELECT_OK;
 }
 
 }  // namespace
 
 llama_sampler* truekeel_llama_sampler_init(uint32_t n_vocab, uint64_t seed, uint32_t stream,
                                            const tk_select_params* params) {
-  if (params == nullptr || params->struct_size != sizeof(*params) || params->counts_length != 0 ||
+  if (params == nullptr || params->struct_size != sizeof(*params) || !has_lists(*params, n_vocab) ||
       tk_select_workspace_bytes(n_vocab) == 0)
     return nullptr;
   try {

@@ -178,8 +178,39 @@ TEST(LlamaSampler, RefusesBadParametersAtOnce) {
   EXPECT_EQ(make(10, 1, params), nullptr);
   EXPECT_EQ(truekeel_llama_sampler_init(0, 1, 0, &params), nullptr);
   EXPECT_EQ(truekeel_llama_sampler_init(10, 1, 0, nullptr), nullptr);
+  params = defaults();
+  params.bias_length = 1;  // and no list
+  EXPECT_EQ(make(10, 1, params), nullptr);
+  const std::vector<std::uint8_t> chain(1000);
+  params = defaults();
+  params.chain = chain.data();
+  params.chain_length = 1000;
+  EXPECT_EQ(make(10, 1, params), nullptr);
   const Sampler foreign(llama_sampler_init_greedy());
   EXPECT_EQ(truekeel_llama_sampler_choice(foreign.get()), nullptr);
+}
+
+TEST(LlamaSampler, HasNoChoiceBeforeTheFirstRow) {
+  const Sampler sampler = make(10, 1);
+  EXPECT_EQ(truekeel_llama_sampler_choice(sampler.get())->fault,
+            static_cast<std::uint32_t>(TK_SELECT_BAD_BATCH));
+  EXPECT_NE(apply(sampler.get(), random_candidates(10, 1)), -1);
+  EXPECT_EQ(truekeel_llama_sampler_choice(sampler.get())->fault, static_cast<std::uint32_t>(TK_SELECT_OK));
+}
+
+TEST(LlamaSampler, ReadsListsAsTheCInterfaceDoes) {
+  tk_select_params params = defaults();
+  params.allowed_words = 1;  // no mask: all are allowed
+  const Sampler unmasked = make(10, 1, params);
+  ASSERT_NE(unmasked, nullptr);
+  apply(unmasked.get(), random_candidates(10, 1));
+  EXPECT_EQ(truekeel_llama_sampler_choice(unmasked.get())->kept_count, 10U);
+
+  const std::uint8_t none = 0;
+  params = defaults();
+  params.chain = &none;  // a chain without operations: neither top-k nor another filter is offered
+  params.top_k = 3;
+  EXPECT_EQ(make(10, 1, params), nullptr);
 }
 
 std::string output_of(const std::string& command) {
