@@ -45,6 +45,14 @@ def test_half_precision_selects_as_its_values_in_single():
     assert (truekeel.select(brain, seeds=3).ids == truekeel.select(widened, seeds=3).ids).all()
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f2", "u2"])
+def test_the_byte_order_of_an_array_changes_nothing(dtype):
+    native = bf16(LOGITS) if dtype == "u2" else LOGITS.astype(dtype)
+    chosen = [truekeel.select(native.astype(order + dtype), seeds=range(6)) for order in "<>"]
+    assert (chosen[0].ids == chosen[1].ids).all()
+    assert (chosen[0].kept_weight == chosen[1].kept_weight).all()
+
+
 def test_parameters_may_differ_from_row_to_row():
     chosen = truekeel.select(np.tile(LOGITS[:1], (3, 1)), temperature=[0, 1, 1], top_k=[0, 1, 7], seeds=4)
     assert chosen.ids[0] == chosen.ids[1] == LOGITS[0].argmax()

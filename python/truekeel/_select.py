@@ -195,6 +195,8 @@ def _rows_of(logits: np.ndarray) -> tuple[np.ndarray, int]:
         raise TypeError(f"logits are {array.dtype}; float32, float16 or bfloat16 is needed")
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise ValueError(f"logits have shape {array.shape}; (vocabulary,) or (rows, vocabulary) is needed")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     rows = array if array.ndim == 2 else array[None]
     in_pieces = rows.strides[1] == rows.itemsize and rows.strides[0] % rows.itemsize == 0 and (rows.shape[0] == 1 or rows.strides[0] >= rows.shape[1] * rows.itemsize)
     return (rows if in_pieces else np.ascontiguousarray(rows)), names[array.dtype.name]
