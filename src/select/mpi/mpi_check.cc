@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Run by mpirun: random rows in shards over all ranks give the tokens of the rows in one piece, and mixed
-// dtypes are refused. Exit code 1 on any rank when not.
+// Run by mpirun: random rows in shards over all ranks give the tokens of the rows in one piece, mixed dtypes
+// are refused, and a failed call comes back. Exit code 1 on any rank when not.
 #include <cstdio>
 
 #include "select/mpi/mpi_transport.h"
@@ -53,6 +53,12 @@ bool check_mixed_types(Transport& transport) {
          (!outcome && outcome.error() == Failure{Fault::shard_dtypes_differ, 0, Failure::kNoId, last});
 }
 
+/// A root that is no rank: MPI's own handler would end the program here.
+bool check_failure(Transport& transport) {
+  std::byte byte{};
+  return !transport.broadcast({&byte, 1}, transport.size());
+}
+
 }  // namespace
 }  // namespace truekeel::select
 
@@ -64,6 +70,7 @@ int main(int argc, char** argv) {
     for (std::uint64_t seed = 0; seed < 200; ++seed)
       good = truekeel::select::check_row(seed, transport) && good;
     good = truekeel::select::check_mixed_types(transport) && good;
+    good = truekeel::select::check_failure(transport) && good;
     if (transport.rank() == 0) std::printf("%u ranks, 200 rows\n", transport.size());
   }
   MPI_Finalize();

@@ -3,13 +3,17 @@
 
 namespace truekeel::select {
 
-MpiTransport::MpiTransport(MPI_Comm communicator) : communicator_(communicator) {
+MpiTransport::MpiTransport(MPI_Comm communicator) {
+  MPI_Comm_dup(communicator, &communicator_);
+  MPI_Comm_set_errhandler(communicator_, MPI_ERRORS_RETURN);
   int rank = 0, size = 0;
-  MPI_Comm_rank(communicator, &rank);
-  MPI_Comm_size(communicator, &size);
+  MPI_Comm_rank(communicator_, &rank);
+  MPI_Comm_size(communicator_, &size);
   rank_ = static_cast<std::uint32_t>(rank);
   size_ = static_cast<std::uint32_t>(size);
 }
+
+MpiTransport::~MpiTransport() { MPI_Comm_free(&communicator_); }
 
 bool MpiTransport::all_gather(std::span<const std::byte> own, std::span<std::byte> all) {
   const int count = static_cast<int>(own.size());

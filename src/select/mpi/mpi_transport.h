@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shards as ranks of an MPI communicator. A library of its own, so that nobody else needs MPI.
-// Thread safety: as the communicator's. MPI is initialised and finalised by the caller.
+// Thread safety: as the communicator's. MPI is initialised and finalised by the caller; it outlives the
+// object.
 #pragma once
 
 #include <mpi.h>
@@ -11,8 +12,10 @@ namespace truekeel::select {
 
 class MpiTransport final : public Transport {
  public:
-  /// Borrows the communicator for life.
+  /// On a copy of the communicator that reports errors, where MPI's default is to end the program. All ranks
+  /// make and destroy their objects together: copies are made and freed collectively.
   explicit MpiTransport(MPI_Comm communicator);
+  ~MpiTransport() override;
 
   [[nodiscard]] std::uint32_t rank() const override { return rank_; }
   [[nodiscard]] std::uint32_t size() const override { return size_; }
@@ -22,7 +25,7 @@ class MpiTransport final : public Transport {
   [[nodiscard]] bool broadcast(std::span<std::byte> bytes, std::uint32_t root) override;
 
  private:
-  const MPI_Comm communicator_;
+  MPI_Comm communicator_ = MPI_COMM_NULL;
   std::uint32_t rank_ = 0, size_ = 0;
 };
 
