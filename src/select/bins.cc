@@ -123,12 +123,5 @@ std::expected<BinAnswer, Failure> top_k_by_bins(const Row& row, BinOptions optio
   return top_k_by_bins_in(workspace.buffers(), row, options, ids);
 }
 
-double certified_share(std::uint32_t k, std::uint32_t bins) {
-  double share = 1;
-  for (std::uint32_t i = 1; i < k && share > 0; ++i)
-    share *= std::max(0.0, 1 - static_cast<double>(i) / static_cast<double>(bins));
-  return share;
-}
-
 }  // namespace truekeel::select
 #endif

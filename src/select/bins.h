@@ -46,8 +46,4 @@ struct BinAnswer {
                                                                  BinOptions options,
                                                                  std::span<std::uint32_t> ids);
 
-/// The share of rows, whose best tokens fall into bins at random, in which no bin has two of the k best:
-/// the product of 1 - i / bins for i below k, near exp(-k (k - 1) / (2 bins)).
-[[nodiscard]] double certified_share(std::uint32_t k, std::uint32_t bins);
-
 }  // namespace truekeel::select

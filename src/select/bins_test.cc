@@ -100,6 +100,13 @@ TEST(Bins, TheBestTokenIsNeverLost) {
   }
 }
 
+/// The share of rows, whose best tokens fall into bins at random, in which no bin has two of the k best.
+double certified_share(std::uint32_t k, std::uint32_t bins) {
+  double share = 1;
+  for (std::uint32_t i = 1; i < k; ++i) share *= 1 - i / static_cast<double>(bins);
+  return share;
+}
+
 TEST(Bins, CertifiedAsOftenAsChanceSays) {
   constexpr std::uint32_t kRows = 400, kK = 20, kBins = 512;
   std::uint32_t certified = 0;
