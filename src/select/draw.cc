@@ -24,26 +24,32 @@ Hit find_point(const Blocks& blocks, Scale scale, Cut cut, std::span<const std::
   }
 }
 
-Choice draw_from_list(const Candidates& list, Ordinal top, Scale scale, std::uint64_t bits,
-                      std::span<std::uint64_t> weights) {
-  Choice choice;
-  choice.kept_count = list.count;
-  choice.kept_weight = weights_of(list.all(), scale, weights.first(list.count));
-  const std::uint64_t point = scale_bits(bits, choice.kept_weight);
+Hit find_point(const Candidates& list, std::span<const std::uint64_t> weights, std::uint64_t point) {
+  std::uint64_t begin = 0;
   std::uint32_t at = 0;
   constexpr std::uint32_t kStride = 16;  // many at once until the point is near
   for (; at + kStride <= list.count; at += kStride) {
     const auto near = weights.subspan(at, kStride);
     const std::uint64_t sum = std::accumulate(near.begin(), near.end(), std::uint64_t{0});
-    if (choice.begin + sum > point) break;
-    choice.begin += sum;
+    if (begin + sum > point) break;
+    begin += sum;
   }
-  while (choice.begin + weights[at] <= point) choice.begin += weights[at++];
-  choice.end = choice.begin + weights[at];
-  choice.id = list.ids[at];
-  choice.rank = count_kept(list, {list.ordinals[at], choice.id, true}) - 1;
-  choice.key_margin = key_distance(top, list.ordinals[at]);
-  return choice;
+  while (begin + weights[at] <= point) begin += weights[at++];
+  return {list.ids[at], list.ordinals[at], begin, begin + weights[at]};
+}
+
+Choice draw_from_list(const Candidates& list, Ordinal top, Scale scale, std::uint64_t bits,
+                      std::span<std::uint64_t> weights) {
+  const auto used = weights.first(list.count);
+  const std::uint64_t mass = weights_of(list.all(), scale, used);
+  const Hit hit = find_point(list, used, scale_bits(bits, mass));
+  return {.id = hit.id,
+          .rank = count_kept(list, {hit.ordinal, hit.id, true}) - 1,
+          .key_margin = key_distance(top, hit.ordinal),
+          .kept_count = list.count,
+          .kept_weight = mass,
+          .begin = hit.begin,
+          .end = hit.end};
 }
 
 }  // namespace truekeel::select

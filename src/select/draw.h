@@ -13,7 +13,7 @@
 
 namespace truekeel::select {
 
-/// A token found in blocks.
+/// A token with its interval.
 struct Hit {
   std::uint32_t id = 0;
   Ordinal ordinal = 0;
@@ -24,6 +24,10 @@ struct Hit {
 /// Requires: point is below the sum of block_mass.
 [[nodiscard]] Hit find_point(const Blocks& blocks, Scale scale, Cut cut,
                              std::span<const std::uint64_t> block_mass, std::uint64_t point);
+
+/// The same in a list with these weights. Requires: point is below their sum.
+[[nodiscard]] Hit find_point(const Candidates& list, std::span<const std::uint64_t> weights,
+                             std::uint64_t point);
 
 /// Draws from a list that is a prefix of the order of a row with this top.
 /// Requires: weights has room for the list.

@@ -201,20 +201,21 @@ Case bare(const std::string& name, std::uint32_t vocabulary, double top_p_share)
             const auto groups = buffers.groups.first(std::size_t{blocks.count()} * kGroups);
             std::uint64_t mass = mass_of(blocks, groups, scale, buffers.block_mass);
             Cut cut = Cut::everything();
-            buffers.list.count = 0;
+            const std::uint64_t bits = Draw::at(7, draw).bits;
+            Candidates& list = buffers.list;
+            list.count = 0;
             if (top_p_share < 1) {
               const auto prefix = top_p(blocks, groups, scale, mass, needed_of(top_p_share, mass),
-                                        buffers.block_mass, buffers.scratch, buffers.list);
-              if (!prefix)
-                return draw_from_list(buffers.list, found->top, scale, Draw::at(7, draw).bits,
-                                      buffers.scratch.weights)
-                    .id;
+                                        buffers.block_mass, buffers.scratch, list);
+              if (!prefix) {
+                const auto weights = buffers.scratch.weights.first(list.count);
+                mass = weights_of(list.all(), scale, weights);
+                return find_point(list, weights, scale_bits(bits, mass)).id;
+              }
               mass = prefix->mass;
               cut = prefix->cut;
             }
-            return find_point(blocks, scale, cut, buffers.block_mass,
-                              scale_bits(Draw::at(7, draw).bits, mass))
-                .id;
+            return find_point(blocks, scale, cut, buffers.block_mass, scale_bits(bits, mass)).id;
           }};
 }
 
