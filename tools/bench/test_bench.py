@@ -18,3 +18,8 @@ def test_a_bench_has_a_summary_and_an_entry(name):
 def test_an_unknown_bench_is_a_usage_error(capsys):
     assert bench.main(["nothing"]) == 2
     assert "worker" in capsys.readouterr().err
+
+
+def test_every_row_of_the_selection_bench_is_judged_as_some_type():
+    type_of = bench.load("select").type_of
+    assert [type_of(share) for share in (0, 0.0003, 0.0005, 0.015, 0.02, 1)] == ["peaked", "peaked", "typical", "typical", "flat", "flat"]
