@@ -5,15 +5,12 @@
 #include <truekeel/select.h>
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "select/test_rows.h"
 
 namespace truekeel::select {
 namespace {
-
-using Ids = std::vector<std::uint32_t>;
 
 struct Found {
   BinAnswer answer;
@@ -28,26 +25,6 @@ Found by_bins(const Row& row, BinOptions options) {
   if (answer) found.answer = *answer;
   found.ids.resize(found.answer.count);
   return found;
-}
-
-bool before(const Row& row, std::uint32_t a, std::uint32_t b) {
-  const Key key_a = key_of(row[a]), key_b = key_of(row[b]);
-  return key_a != key_b ? key_a > key_b : a < b;
-}
-
-/// The k best of these tokens that are allowed, ascending.
-Ids best_of(const Row& row, Ids ids, std::uint32_t k) {
-  std::erase_if(ids, [&](std::uint32_t id) { return key_of(row[id]) == kForbidden; });
-  std::ranges::sort(ids, [&](std::uint32_t a, std::uint32_t b) { return before(row, a, b); });
-  ids.resize(std::min<std::size_t>(ids.size(), k));
-  std::ranges::sort(ids);
-  return ids;
-}
-
-Ids best_of_row(const Row& row, std::uint32_t k) {
-  Ids ids(row.size);
-  std::iota(ids.begin(), ids.end(), 0u);
-  return best_of(row, ids, k);
 }
 
 /// What bins must give: the k best of each bin's best.

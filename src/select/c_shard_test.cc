@@ -9,47 +9,10 @@
 
 #include "base/philox.h"
 #include "select/local_transport.h"
+#include "select/test_callbacks.h"
 
 namespace truekeel::select {
 namespace {
-
-/// Callbacks over an endpoint in this process; the n-th call fails.
-struct Calls {
-  Transport& endpoint;
-  int until_failure = -1;
-
-  bool works() { return until_failure < 0 || until_failure-- > 0; }
-  static Calls& of(void* context) { return *static_cast<Calls*>(context); }
-
-  tk_select_transport table() {
-    tk_select_transport table{};
-    table.struct_size = sizeof table;
-    table.rank = endpoint.rank();
-    table.shards = endpoint.size();
-    table.context = this;
-    table.all_gather = [](void* context, const void* own, size_t bytes, void* all) {
-      Calls& calls = of(context);
-      auto* const to = static_cast<std::byte*>(all);
-      return calls.works() && calls.endpoint.all_gather({static_cast<const std::byte*>(own), bytes},
-                                                        {to, bytes * calls.endpoint.size()})
-                 ? 0
-                 : 1;
-    };
-    table.all_reduce_sum = [](void* context, uint64_t* values, size_t count) {
-      return of(context).works() && of(context).endpoint.all_reduce_sum({values, count}) ? 0 : 1;
-    };
-    table.exclusive_scan = [](void* context, uint64_t* value) {
-      return of(context).works() && of(context).endpoint.exclusive_scan(*value) ? 0 : 1;
-    };
-    table.broadcast = [](void* context, void* data, size_t bytes, uint32_t root) {
-      return of(context).works() &&
-                     of(context).endpoint.broadcast({static_cast<std::byte*>(data), bytes}, root)
-                 ? 0
-                 : 1;
-    };
-    return table;
-  }
-};
 
 struct Result {
   uint32_t fault = 0;
@@ -65,7 +28,7 @@ struct Part {
   uint32_t dtype = TK_SELECT_F32;
 };
 
-Result select_part(const Part& part, const tk_select_params& params, uint64_t draw, Calls& calls) {
+Result select_part(const Part& part, const tk_select_params& params, uint64_t draw, Callbacks& calls) {
   Result result;
   std::vector<unsigned char> workspace(
       tk_select_shard_workspace_bytes(part.vocabulary, calls.endpoint.size()));
@@ -98,7 +61,7 @@ std::vector<Result> on_each_shard(const std::vector<Part>& parts, const tk_selec
   std::vector<std::jthread> threads;
   for (uint32_t rank = 0; rank < shards; ++rank)
     threads.emplace_back([&, rank] {
-      Calls calls{group.endpoint(rank)};
+      Callbacks calls{group.endpoint(rank)};
       results[rank] = select_part(parts[rank], params, draw, calls);
     });
   threads.clear();
@@ -179,7 +142,7 @@ TEST(CShards, AFailedCallbackIsAFaultWhereverItFails) {
   int calls_made = 0;
   for (;; ++calls_made) {
     LocalGroup group(1);
-    Calls calls{group.endpoint(0), calls_made};
+    Callbacks calls{group.endpoint(0), calls_made};
     const Result result = select_part(part, params, 9, calls);
     ASSERT_EQ(result.fault, static_cast<uint32_t>(TK_SELECT_OK));
     if (result.choice.fault == TK_SELECT_OK) break;
@@ -192,7 +155,7 @@ TEST(CShards, RefusesWhatDoesNotFit) {
   tk_select_params params;
   tk_select_params_init(&params);
   LocalGroup group(1);
-  Calls calls{group.endpoint(0)};
+  Callbacks calls{group.endpoint(0)};
   EXPECT_EQ(select_part({{1, 2}, 0, 1}, params, 0, calls).fault, static_cast<uint32_t>(TK_SELECT_BAD_BATCH));
   EXPECT_EQ(select_part({{1, 2}, 0, 2, 7}, params, 0, calls).fault,
             static_cast<uint32_t>(TK_SELECT_BAD_BATCH));

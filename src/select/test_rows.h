@@ -4,12 +4,15 @@
 #pragma once
 
 #include <hwy/targets.h>
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "base/philox.h"
+#include "select/key.h"
 #include "select/params.h"
 #include "select/select.h"
 
@@ -118,6 +121,29 @@ inline OwnedParams make_params(PhiloxStream& random, std::uint32_t size) {
   params.bias = owned.bias;
   params.allowed = owned.allowed;
   return owned;
+}
+
+using Ids = std::vector<std::uint32_t>;
+
+/// Whether a stands before b in the order: key descending, id ascending.
+inline bool before(const Row& row, std::uint32_t a, std::uint32_t b) {
+  const Key key_a = key_of(row[a]), key_b = key_of(row[b]);
+  return key_a != key_b ? key_a > key_b : a < b;
+}
+
+/// The k best of these tokens that are allowed, ascending.
+inline Ids best_of(const Row& row, Ids ids, std::uint32_t k) {
+  std::erase_if(ids, [&](std::uint32_t id) { return key_of(row[id]) == kForbidden; });
+  std::ranges::sort(ids, [&](std::uint32_t a, std::uint32_t b) { return before(row, a, b); });
+  ids.resize(std::min<std::size_t>(ids.size(), k));
+  std::ranges::sort(ids);
+  return ids;
+}
+
+inline Ids best_of_row(const Row& row, std::uint32_t k) {
+  Ids ids(row.size);
+  std::iota(ids.begin(), ids.end(), 0u);
+  return best_of(row, ids, k);
 }
 
 inline std::string describe(const Params& params) {
