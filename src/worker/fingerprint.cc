@@ -16,18 +16,21 @@ using Json = nlohmann::ordered_json;
 /// Rises with every change of src/select that can change a token.
 constexpr int kSelectionVersion = 1;
 
-Json numerics_part(const engine::Numerics& of) {
-  return {{"weights", of.weights},
-          {"rope_scaling", to_string(of.rope_scaling)},
-          {"rope_scale", of.rope_scale},
-          {"yarn_orig_ctx", of.yarn_orig_ctx},
-          {"ctx", of.ctx},
-          {"kv_type", of.kv_type},
-          {"flash_attention", of.flash_attention},
-          {"ubatch", of.ubatch},
-          {"engine", of.engine},
-          {"cpu", of.cpu},
-          {"prefix_reuse", false}};
+Json numerics_part(const engine::Numerics& of, const SelectionOptions& selection) {
+  Json part = {{"weights", of.weights},
+               {"rope_scaling", to_string(of.rope_scaling)},
+               {"rope_scale", of.rope_scale},
+               {"yarn_orig_ctx", of.yarn_orig_ctx},
+               {"ctx", of.ctx},
+               {"kv_type", of.kv_type},
+               {"flash_attention", of.flash_attention},
+               {"ubatch", of.ubatch},
+               {"engine", of.engine},
+               {"cpu", of.cpu},
+               {"prefix_reuse", false}};
+  // Rounding changes the numbers that are selected from, and logprobs with them.
+  if (selection.dtype != select::DType::f32) part["logits"] = dtype_name(selection.dtype);
+  return part;
 }
 
 Json selection_part(const SelectionOptions& selection) {
@@ -55,7 +58,7 @@ std::string seal(Json& part) {
 
 Fingerprint make_fingerprint(const engine::EngineInfo& info, const SelectionOptions& selection,
                              const Runtime& runtime) {
-  Json parts = {{"numerics", numerics_part(info.numerics)},
+  Json parts = {{"numerics", numerics_part(info.numerics, selection)},
                 {"selection", selection_part(selection)},
                 {"runtime", runtime_part(info, runtime)}};
   const auto numerics = seal(parts["numerics"]);

@@ -69,5 +69,13 @@ TEST(Fingerprint, TheSelectionTellsShardsAndDtype) {
   EXPECT_EQ(names.size(), 4u);
 }
 
+TEST(Fingerprint, RoundedLogitsAreOtherNumericsAndShardsAreNot) {
+  const auto numerics = [](const SelectionOptions& selection) {
+    return make_fingerprint(some_info(), selection, {}).numerics;
+  };
+  EXPECT_EQ(numerics({.shards = 8}), numerics({}));
+  EXPECT_NE(numerics({.dtype = select::DType::bf16}), numerics({}));
+}
+
 }  // namespace
 }  // namespace truekeel::worker

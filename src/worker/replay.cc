@@ -13,9 +13,8 @@ http::Task<void> handle_replay(Call& call) {
     co_await respond_error(call, request.error());
     co_return;
   }
-  if (auto refused = replay_refusal(*request, {.numerics = shared.fingerprint.numerics,
-                                               .dtype = shared.selection.dtype,
-                                               .exact = shared.replays_exactly})) {
+  if (auto refused = replay_refusal(
+          *request, {.numerics = shared.fingerprint.numerics, .exact = shared.replays_exactly})) {
     co_await respond_error(call, std::move(*refused));
     co_return;
   }

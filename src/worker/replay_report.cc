@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "protocol/json.h"
-#include "worker/selector.h"
 
 namespace truekeel::worker {
 namespace {
@@ -60,11 +59,6 @@ std::optional<ApiError> replay_refusal(const ReplayRequest& request, const Repla
         request.numerics_field, "numerics_differ",
         fmt::format("The answer came from numerics {}, this worker has {}: it computes other bits. {}",
                     request.numerics, ground.numerics, kInstead));
-  }
-  if (request.dtype && *request.dtype != ground.dtype) {
-    return conflict("dtype", "dtype_differs",
-                    fmt::format("The answer was selected in {}, this worker selects in {}. {}",
-                                dtype_name(*request.dtype), dtype_name(ground.dtype), kInstead));
   }
   if (!ground.exact) {
     return conflict("mode", "replay_not_exact",

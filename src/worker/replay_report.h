@@ -18,8 +18,7 @@ namespace truekeel::worker {
 /// What a worker computes on.
 struct ReplayGround {
   std::string_view numerics;  ///< hash
-  select::DType dtype = select::DType::f32;
-  bool exact = true;  ///< whether decode steps give the bits of one slot alone
+  bool exact = true;          ///< whether decode steps give the bits of one slot alone
 };
 
 /// Why a difference would prove nothing there: a 409 that says what to do; nothing when it would, and in fast

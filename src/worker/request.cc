@@ -340,10 +340,6 @@ void read_replay_mode(FieldReader& reader, ReplayRequest& request) {
   if (mode != "exact" && mode != "fast") reader.refuse("mode", "'mode' must be \"exact\" or \"fast\".");
   request.mode = mode == "fast" ? Mode::replay_fast : Mode::replay_exact;
   request.tolerance = reader.number("tolerance", kReplayTolerance, 0, 1);
-  if (const auto dtype = reader.text("dtype")) {
-    if (*dtype != "fp32" && *dtype != "bf16") reader.refuse("dtype", "'dtype' must be \"fp32\" or \"bf16\".");
-    request.dtype = *dtype == "bf16" ? select::DType::bf16 : select::DType::f32;
-  }
 }
 
 }  // namespace

@@ -63,7 +63,6 @@ struct ReplayRequest {
   /// The first digits of the hash of the numerics that the answer came from, and the field that told them;
   /// empty: not told.
   std::string numerics, numerics_field;
-  std::optional<select::DType> dtype;   ///< that the answer was selected in
   double tolerance = kReplayTolerance;  ///< of fast mode
 };
 

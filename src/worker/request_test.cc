@@ -75,12 +75,11 @@ ReplayRequest replay(std::string_view more) {
 TEST(Request, AReplayIsTheRequestWithItsAnswer) {
   const auto request = replay(
       R"("tokens":[1,299],"seed":7,"choice":2,"top_k":40,"max_tokens":9,"stream":true,"n":3,"logprobs":true,
-         "system_fingerprint":"tk-0123456789abcdef","dtype":"bf16")");
+         "system_fingerprint":"tk-0123456789abcdef")");
   EXPECT_EQ(request.tokens, (std::vector<Token>{1, 299}));
   EXPECT_EQ(request.sampling, (Sampling{.top_k = 40, .bias = {}, .seed = 7, .stream = 2}));
   EXPECT_EQ(request.mode, Mode::replay_exact);
   EXPECT_EQ(request.numerics, "01234567");
-  EXPECT_EQ(request.dtype, select::DType::bf16);
   const auto fast =
       replay(R"("tokens":[1],"temperature":0,"mode":"fast","tolerance":0.25,"numerics":"00112233aabbccdd")");
   EXPECT_EQ(fast.mode, Mode::replay_fast);

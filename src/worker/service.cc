@@ -104,8 +104,7 @@ struct Service::State {
                .started_s = std::chrono::duration_cast<std::chrono::seconds>(
                                 std::chrono::system_clock::now().time_since_epoch())
                                 .count(),
-               .replays_exactly = replay == "exact",
-               .selection = options.selection},
+               .replays_exactly = replay == "exact"},
         server(net, server_options(), [this](http::Exchange& exchange) { return handle(exchange); }) {}
 
   http::Task<void> handle(http::Exchange& exchange);

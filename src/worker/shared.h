@@ -33,7 +33,6 @@ struct Shared {
   const RequestLimits limits;
   const std::int64_t started_s;
   const bool replays_exactly;  ///< whether decode steps give the bits of one slot alone
-  const SelectionOptions selection;
   bool draining = false;
 
   [[nodiscard]] const engine::Vocabulary& vocabulary() const { return tokenizer.vocabulary(); }

@@ -146,15 +146,22 @@ def test_other_numerics_are_refused_in_exact_mode(worker):
     assert own in error["message"] and other in error["message"]
     status, error = refused(worker, {**answer, "system_fingerprint": "tk-0123456789abcdef"})
     assert (status, error["code"], error["param"]) == (409, "numerics_differ", "system_fingerprint")
-    status, error = refused(worker, {**answer, "dtype": "bf16"})
-    assert (status, error["code"]) == (409, "dtype_differs")
     assert replay(worker, answer, numerics=other, mode="fast")["verdict"] == "same"
+
+
+def test_an_answer_of_rounded_logits_is_replayed_on_rounded_logits_alone(worker, tmp_path):
+    with Worker(tmp_path, "--shard-dtype", "bf16", ctx=CTX, parallel=4) as rounding:
+        answer = ask(rounding, question("Tell me about Paris.", temperature=1.3))
+        assert replay(rounding, answer)["verdict"] == "same"
+        for server, given in ((worker, answer), (rounding, ask(worker, question("Tell me about Paris.")))):
+            status, error = refused(server, given)
+            assert (status, error["code"], error["param"]) == (409, "numerics_differ", "system_fingerprint")
 
 
 def test_bad_input_names_the_field(worker):
     good = {**question("Hi."), "tokens": [1, 2], "seed": 1}
     wrong = {"tokens": [[], None, "x", [-1], [49152], [1.5]], "seed": [None, 1.5, "x"], "mode": ["slow", 1], "numerics": ["xyz", 7],
-             "system_fingerprint": ["b1234"], "dtype": ["fp8"], "tolerance": [-1, 2, "x"], "choice": [-1, 1 << 20],
+             "system_fingerprint": ["b1234"], "tolerance": [-1, 2, "x"], "choice": [-1, 1 << 20],
              "temperature": [-1], "top_p": [2], "logit_bias": [{"x": 1}], "messages": [[], 3]}
     for field, values in wrong.items():
         for value in values:
