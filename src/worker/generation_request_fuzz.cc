@@ -8,6 +8,18 @@
 
 using namespace truekeel::worker;
 
+namespace {
+
+/// As src/select requires them.
+void check_bias(const Sampling& sampling, std::uint32_t vocabulary) {
+  for (std::size_t i = 0; i < sampling.bias.size(); ++i) {
+    TK_ASSERT(sampling.bias[i].id < vocabulary);
+    TK_ASSERT(i == 0 || sampling.bias[i - 1].id < sampling.bias[i].id);
+  }
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const RequestLimits limits = {.model = "m", .vocabulary = 300, .choices_max = 4};
   const std::string body(reinterpret_cast<const char*>(data), size);
@@ -20,9 +32,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     TK_ASSERT(request->choices >= 1 && request->choices <= limits.choices_max);
     TK_ASSERT(request->top <= kTopLogprobsMax && (request->logprobs || request->top == 0));
     for (const auto& stop : request->stop) TK_ASSERT(!stop.empty());
-    for (const auto& bias : request->sampling.bias) TK_ASSERT(bias.id < limits.vocabulary);
+    check_bias(request->sampling, limits.vocabulary);
   }
   if (const auto replay = parse_replay(body, limits)) {
+    check_bias(replay->sampling, limits.vocabulary);
     TK_ASSERT(!replay->tokens.empty() && replay->tolerance >= 0 && replay->tolerance <= 1);
     for (const auto token : replay->tokens) TK_ASSERT(token >= 0 && token < 300);
     TK_ASSERT(replay->numerics.empty() || replay->numerics.size() == 8 || replay->numerics.size() == 16);

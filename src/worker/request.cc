@@ -194,7 +194,8 @@ std::vector<select::TokenBias> read_bias(FieldReader& reader, std::uint32_t voca
   const auto refuse = [&] {
     reader.refuse(
         "logit_bias",
-        fmt::format("'logit_bias' must map token ids below {} to numbers from -100 to 100.", vocabulary));
+        fmt::format("'logit_bias' must map token ids below {}, each once, to numbers from -100 to 100.",
+                    vocabulary));
     return std::vector<select::TokenBias>();
   };
   if (!field->is_object()) return refuse();
@@ -208,6 +209,8 @@ std::vector<select::TokenBias> read_bias(FieldReader& reader, std::uint32_t voca
     bias.push_back({id, static_cast<float>(number)});
   }
   std::ranges::sort(bias, {}, &select::TokenBias::id);
+  // "5" and "05" are two names of one token.
+  if (std::ranges::adjacent_find(bias, {}, &select::TokenBias::id) != bias.end()) return refuse();
   return bias;
 }
 

@@ -138,6 +138,7 @@ TEST(Request, WhatIsWrongIsNamed) {
                                      {R"("logit_bias":{"300":1})", "logit_bias"},
                                      {R"("logit_bias":{"1x":1})", "logit_bias"},
                                      {R"("logit_bias":{"1":101})", "logit_bias"},
+                                     {R"("logit_bias":{"5":1,"05":2})", "logit_bias"},
                                      {R"("top_logprobs":3)", "top_logprobs"},
                                      {R"("logprobs":true,"top_logprobs":21)", "top_logprobs"},
                                      {R"("logprobs":3)", "logprobs"},

@@ -204,6 +204,27 @@ TEST(Scheduler, AFailureEndsTheJobsOfItsStepAndNoOthers) {
   EXPECT_EQ(next->records, run_alone(engine, job)->records);
 }
 
+TEST(Scheduler, AJobsFailureSaysTheSameBesideAnyOthers) {
+  auto job = random_job(1, 5);
+  job.max_tokens = 50;
+  job.ignore_end = true;
+  job.sampling.presence = job.sampling.frequency = -3e38f;  // together +inf, once a token is counted
+  const auto alone = run_alone(*make_engine(), job)->endings.front();
+  const auto engine = make_engine();
+  Scheduler scheduler(*engine, 4);
+  for (std::uint64_t seed = 2; seed < 5; ++seed) {
+    auto other = random_job(seed, 5);
+    other.max_tokens = 50;
+    other.ignore_end = true;
+    (void)admit(scheduler, other);
+  }
+  const auto beside = admit(scheduler, job);
+  run(scheduler);
+  EXPECT_EQ(beside->endings.front().finish, Finish::failed);
+  EXPECT_EQ(beside->endings.front().completion_tokens, 1u);
+  EXPECT_EQ(beside->endings.front().error.message, alone.error.message);
+}
+
 TEST(Scheduler, ScoresATextAsItWouldHaveBeenSampled) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const auto engine = make_engine(2);

@@ -64,7 +64,9 @@ Question Sequence::question() const {
 
 Sequence::Outcome Sequence::take_row(Selector& selector, std::size_t index) {
   if (const auto& outcome = selector.outcome(index); !outcome) {
-    fail(outcome.error().to_error());
+    auto failure = outcome.error();
+    failure.row = completed_;  // of the answer: that of the batch depends on the other jobs
+    fail(failure.to_error());
     return Outcome::failed;
   }
   auto taken = record(selector, index);
