@@ -21,6 +21,8 @@ struct TokenCount {
 struct TokenBias {
   std::uint32_t id = 0;
   float bias = 0;  ///< added to the logit; finite (to forbid a token use the mask)
+
+  bool operator==(const TokenBias&) const = default;
 };
 
 struct Params {

@@ -29,7 +29,7 @@ struct Sampling {
   std::uint64_t seed = 0;    ///< with the token's place in the answer and `stream` it keys every draw
   std::uint32_t stream = 0;  ///< the choice among those of one request
 
-  bool operator==(const Sampling& other) const;
+  bool operator==(const Sampling&) const = default;
 };
 
 struct TopToken {

@@ -45,7 +45,6 @@ void Scheduler::drop_unwanted(Instant now, Step& step) {
       release(slot, step);
     } else if (sequence->deadline() <= now) {
       sequence->fail(deadline_passed());
-      ++step.late;
       release(slot, step);
     }
   }

@@ -34,7 +34,6 @@ class Scheduler {
     std::uint32_t completed = 0;  ///< tokens that were sampled or scored
     std::uint32_t released = 0;   ///< slots that became free
     std::uint32_t failed = 0;     ///< jobs that the engine, or a row of it, failed
-    std::uint32_t late = 0;       ///< jobs whose deadline passed
 
     /// False when nothing could be done: no job, or all of them wait for their readers.
     [[nodiscard]] bool worked() const { return prefilled + decoded + released > 0; }

@@ -325,7 +325,7 @@ TEST(Scheduler, ALateJobFailsAndFreesItsSlot) {
   for (int i = 0; i < 10; ++i) (void)scheduler.step(Instant(std::chrono::seconds(4)));
   EXPECT_FALSE(late->ended());
   const auto step = scheduler.step(Instant(std::chrono::seconds(5)));
-  EXPECT_EQ(step.late, 1u);
+  EXPECT_EQ(step.released, 1u);
   EXPECT_EQ(step.failed, 0u) << "the engine is not to blame";
   ASSERT_TRUE(late->ended());
   EXPECT_EQ(late->endings.front().error.code, ErrorCode::timeout);

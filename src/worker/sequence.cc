@@ -17,15 +17,6 @@ constexpr std::size_t kGivenRowsMax = 32;
 
 }  // namespace
 
-bool Sampling::operator==(const Sampling& other) const {
-  const auto same_bias = [](const select::TokenBias& a, const select::TokenBias& b) {
-    return a.id == b.id && a.bias == b.bias;
-  };
-  return temperature == other.temperature && top_k == other.top_k && top_p == other.top_p &&
-         min_p == other.min_p && presence == other.presence && frequency == other.frequency &&
-         seed == other.seed && stream == other.stream && std::ranges::equal(bias, other.bias, same_bias);
-}
-
 Sequence::Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary)
     : job_(std::move(job)), vocabulary_(vocabulary), text_(job_->stop) {
   TK_ASSERT(!job_->prompt.empty() && job_->max_tokens > 0 && job_->sink);
