@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/answer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "base/assert.h"
 #include "protocol/json.h"
+#include "worker/append.h"
 
 namespace truekeel::worker {
 namespace {
@@ -18,11 +16,6 @@ std::string quoted(std::string_view text) {
   std::string out;
   protocol::append_quoted(out, text);
   return out;
-}
-
-template <class... Args>
-void append(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
 }
 
 /// 10 digits: 1e-9 of a nat, far below what any two computations agree on. -inf is no JSON number; a
@@ -92,16 +85,16 @@ std::string make_prefix(const AnswerHead& head) {
       head.fingerprint);
 }
 
-void append_usage_object(std::string& out, const Usage& usage) {
-  append(out, R"("usage":{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{}}})",
-         usage.prompt_tokens, usage.completion_tokens, usage.prompt_tokens + usage.completion_tokens);
-}
-
 }  // namespace
 
 std::string_view finish_name(Finish finish) {
   TK_ASSERT(finish != Finish::failed);
   return finish == Finish::stop ? "stop" : "length";
+}
+
+void append_usage(std::string& out, const Usage& usage) {
+  append(out, R"("usage":{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{}}})",
+         usage.prompt_tokens, usage.completion_tokens, usage.prompt_tokens + usage.completion_tokens);
 }
 
 void append_record(std::string& out, const TokenRecord& record, const engine::Vocabulary& vocabulary) {
@@ -184,7 +177,7 @@ std::string write_answer(const AnswerHead& head, const std::vector<ChoiceAnswer>
     append(out, ",\"finish_reason\":\"{}\"}}", finish_name(choice.ending.finish));
   });
   out += ',';
-  append_usage_object(out, usage);
+  append_usage(out, usage);
   out += '}';
   return out;
 }
@@ -248,7 +241,7 @@ void StreamWriter::append_event(std::string& out, std::uint32_t choice, std::str
 void StreamWriter::append_usage(std::string& out, const Usage& usage) const {
   out += prefix_;
   out += "],";
-  append_usage_object(out, usage);
+  worker::append_usage(out, usage);
   out += "}\n\n";
 }
 

@@ -37,6 +37,9 @@ struct Usage {
 /// `stop` or `length`; Requires: not failed.
 [[nodiscard]] std::string_view finish_name(Finish finish);
 
+/// Appends "usage":{...}.
+void append_usage(std::string& out, const Usage& usage);
+
 /// Appends {"token", "id", "logprob", "bytes", "rank", "top_logprobs"}: OpenAI's record with ids and rank.
 void append_record(std::string& out, const TokenRecord& record, const engine::Vocabulary& vocabulary);
 

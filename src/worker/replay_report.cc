@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/replay_report.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "protocol/json.h"
+#include "worker/answer.h"
+#include "worker/append.h"
 
 namespace truekeel::worker {
 namespace {
 
 using protocol::ApiError;
-
-template <class... Args>
-void append(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
 
 bool differs(const TokenRecord& record) { return record.choice.id != static_cast<std::uint32_t>(record.id); }
 
@@ -108,8 +102,9 @@ std::string write_replay(const ReplayHead& head, const ReplaySettings& settings,
   for (const auto& record : records) {
     append(out, "{}[{},{}]", std::exchange(comma, ","), differs(record) ? 0 : 1, number(record.distance));
   }
-  append(out, R"(],"usage":{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{}}}}})", prompt_tokens,
-         records.size(), prompt_tokens + records.size());
+  out += "],";
+  append_usage(out, {prompt_tokens, summary.tokens});
+  out += '}';
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include "protocol/json.h"
 #include "worker/answer.h"
+#include "worker/append.h"
 #include "worker/shared.h"
 
 namespace truekeel::worker {
@@ -23,13 +24,13 @@ std::string write_score(const Shared& shared, const std::vector<TokenRecord>& re
                         std::uint32_t prompt_tokens) {
   std::string out = R"({"object":"score","model":)";
   protocol::append_quoted(out, shared.limits.model);
-  out += fmt::format(R"(,"system_fingerprint":"{}","path":"prefill","tokens":)", shared.fingerprint.name);
+  append(out, R"(,"system_fingerprint":"{}","path":"prefill","tokens":)", shared.fingerprint.name);
   append_records(out, records, shared.vocabulary());
   double sum = 0;
   for (const auto& record : records) sum += record.logprob;
-  out += fmt::format(
-      R"(,"sum_logprob":{:.10g},"usage":{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{}}}}})",
-      std::max(sum, -1e9), prompt_tokens, records.size(), prompt_tokens + records.size());
+  append(out, R"(,"sum_logprob":{:.10g},)", std::max(sum, -1e9));
+  append_usage(out, {prompt_tokens, static_cast<std::uint32_t>(records.size())});
+  out += '}';
   return out;
 }
 
