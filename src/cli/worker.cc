@@ -154,7 +154,7 @@ void add_selection_options(CLI::App& command, worker::SelectionOptions& selectio
       ->capture_default_str();
   command
       .add_option("--shard-dtype", selection.dtype,
-                  "what shards hold their logits in: fp32, or bf16, which changes some tokens")
+                  "what shards round their logits to first: fp32, or bf16, which changes some tokens")
       ->transform(CLI::CheckedTransformer(kTypes).description("{fp32,bf16}"))
       ->type_name("TYPE");
 }

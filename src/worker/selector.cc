@@ -2,7 +2,6 @@
 #include "worker/selector.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "base/assert.h"
 #include "select/rounding.h"
@@ -20,9 +19,14 @@ Selector::Selector(std::uint32_t vocabulary, SelectionOptions options)
 void Selector::select(std::span<const float> rows, std::span<const Question> questions) {
   TK_ASSERT(rows.size() == questions.size() * vocabulary_);
   rows_ = rows;
+  if (options_.dtype != select::DType::f32) {
+    // What a coarser type holds fp32 holds too: the shards need not know.
+    rounded_.assign(rows.begin(), rows.end());
+    select::round_all_to(options_.dtype, rounded_);
+    rows_ = rounded_;
+  }
   batch_ = {
-      .data = rows.data(), .rows = static_cast<std::uint32_t>(questions.size()), .vocabulary = vocabulary_};
-  if (options_.dtype != select::DType::f32) round(rows);
+      .data = rows_.data(), .rows = static_cast<std::uint32_t>(questions.size()), .vocabulary = vocabulary_};
   params_.clear();
   draws_.clear();
   for (const auto& question : questions) {
@@ -32,18 +36,6 @@ void Selector::select(std::span<const float> rows, std::span<const Question> que
   outcomes_.resize(questions.size());
   full_.resize(std::ranges::any_of(questions, &Question::full) ? questions.size() : 0);
   run(batch_, params_, draws_, outcomes_, full_);
-}
-
-void Selector::round(std::span<const float> rows) {
-  rounded_.assign(rows.begin(), rows.end());
-  select::round_all_to(select::DType::bf16, rounded_);
-  coarse_.resize(rounded_.size());
-  std::ranges::transform(rounded_, coarse_.begin(), [](float value) {
-    return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);
-  });
-  rows_ = rounded_;
-  batch_.data = coarse_.data();
-  batch_.dtype = select::DType::bf16;
 }
 
 void Selector::run(const select::Batch& batch, std::span<const select::Params> params,

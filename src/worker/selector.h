@@ -17,7 +17,7 @@ namespace truekeel::worker {
 
 struct SelectionOptions {
   std::uint32_t shards = 1;                  ///< parts of the vocabulary, a thread each
-  select::DType dtype = select::DType::f32;  ///< that the shards hold their logits in: f32 or bf16
+  select::DType dtype = select::DType::f32;  ///< that logits are rounded to first: f32 or bf16
 };
 
 /// "fp32" or "bf16".
@@ -51,7 +51,6 @@ class Selector {
   [[nodiscard]] select::Outcome again(std::size_t index, const select::Params& params, select::Draw draw);
 
  private:
-  void round(std::span<const float> rows);
   void run(const select::Batch& batch, std::span<const select::Params> params,
            std::span<const select::Draw> draws, std::span<select::Outcome> out,
            std::span<select::FullRecord> full);
@@ -62,8 +61,7 @@ class Selector {
   std::unique_ptr<ShardTeam> team_;  // null for one shard
   std::span<const float> rows_;
   select::Batch batch_;
-  std::vector<float> rounded_;         // the rows in the coarser dtype, as values
-  std::vector<std::uint16_t> coarse_;  // and as bits
+  std::vector<float> rounded_;  // the rows, where the dtype is coarser
   std::vector<select::Params> params_;
   std::vector<select::Draw> draws_;
   std::vector<select::Outcome> outcomes_;
