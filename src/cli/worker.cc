@@ -27,6 +27,7 @@ struct Options {
   std::string alias;
   bool exact = false;
   worker::SelectionOptions selection;
+  std::uint32_t given_piece = worker::kGivenPiece;
   std::uint32_t drain_s = 30;
   LogFormat log_format = LogFormat::text;
 };
@@ -59,6 +60,7 @@ worker::ServiceOptions service_options(const Options& options, worker::Exactness
   made.width_max = options.exact ? exactness.width_max() : options.engine.slots;
   made.exactness = std::move(exactness);
   made.selection = options.selection;
+  made.given_piece = options.given_piece;
   return made;
 }
 
@@ -175,6 +177,11 @@ void add_worker(CLI::App& app, Run& run) {
   command->add_option("--alias", options->alias, "name of the model in the API; default: the file's name");
   command->add_option("--queue", options->queue, "answers that may wait for a slot; beyond: 429")
       ->check(CLI::Range(1u, 1u << 20))
+      ->capture_default_str();
+  command
+      ->add_option("--given-piece", options->given_piece,
+                   "tokens of a score or a fast replay that are computed at once; changes their bits")
+      ->check(CLI::Range(1u, 16384u))
       ->capture_default_str();
   command->add_flag("--exact", options->exact,
                     "decode no more slots at once than give the bits of one slot alone");

@@ -42,8 +42,13 @@ Json selection_part(const SelectionOptions& selection) {
 }
 
 Json runtime_part(const engine::EngineInfo& info, const Runtime& runtime) {
-  return {{"threads", info.threads}, {"slots", info.slots},      {"width_max", runtime.width_max},
-          {"queue", runtime.queue},  {"replay", runtime.replay}, {"exact_widths", runtime.exact_widths}};
+  return {{"threads", info.threads},
+          {"slots", info.slots},
+          {"width_max", runtime.width_max},
+          {"queue", runtime.queue},
+          {"given_piece", runtime.given_piece},
+          {"replay", runtime.replay},
+          {"exact_widths", runtime.exact_widths}};
 }
 
 /// Adds the hash of the other fields.

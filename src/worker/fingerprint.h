@@ -16,6 +16,7 @@ namespace truekeel::worker {
 struct Runtime {
   std::uint32_t width_max = 1;  ///< of a decode step
   std::uint32_t queue = 0;
+  std::uint32_t given_piece = 0;  ///< tokens of a score or a fast replay that are computed at once
   std::string replay = {};        ///< "exact" or "fast"
   std::string exact_widths = {};  ///< as measured at the start
 };

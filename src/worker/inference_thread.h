@@ -31,7 +31,7 @@ class InferenceThread {
  public:
   /// `engine` is borrowed for life, and nobody else may use it but info() and vocabulary().
   InferenceThread(engine::Engine& engine, std::uint32_t width_max, std::size_t queue,
-                  SelectionOptions selection = {});
+                  SelectionOptions selection = {}, std::uint32_t given_piece = kGivenPiece);
   /// Fails what is left, and waits for the thread.
   ~InferenceThread();
   InferenceThread(const InferenceThread&) = delete;

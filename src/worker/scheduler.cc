@@ -11,12 +11,14 @@ namespace truekeel::worker {
 
 using engine::Slot;
 
-Scheduler::Scheduler(engine::Engine& engine, std::uint32_t width_max, SelectionOptions selection)
+Scheduler::Scheduler(engine::Engine& engine, std::uint32_t width_max, SelectionOptions selection,
+                     std::uint32_t given_piece)
     : engine_(engine),
       width_max_(width_max),
+      sizes_{engine.info().numerics.ubatch, std::min(given_piece, engine.info().numerics.ubatch)},
       selector_(static_cast<std::uint32_t>(engine.vocabulary().size()), selection),
       sequences_(engine.info().slots) {
-  TK_ASSERT(width_max > 0);
+  TK_ASSERT(width_max > 0 && given_piece > 0);
 }
 
 void Scheduler::admit(std::unique_ptr<Job> job) {
@@ -54,7 +56,7 @@ void Scheduler::prefill_one(Step& step) {
   if (prefilling_.empty()) return;
   const auto slot = prefilling_.front();
   auto& sequence = *sequences_[slot];
-  const auto piece = sequence.next_piece(engine_.info().numerics.ubatch);
+  const auto piece = sequence.next_piece(sizes_);
   TK_ASSERT(piece);
   if (auto done = engine_.prefill(slot, piece->tokens, piece->rows); !done) {
     return fail(slot, std::move(done.error()), step);
@@ -66,7 +68,7 @@ void Scheduler::prefill_one(Step& step) {
     selector_.select(engine_.row(row), std::array{sequence.question()});
     if (!take_row(slot, 0, step)) return;
   }
-  if (!sequence.next_piece(1)) {
+  if (!sequence.has_piece()) {
     prefilling_.pop_front();
   } else if (sequence.prompt_fed()) {
     std::ranges::rotate(prefilling_, prefilling_.begin() + 1);
@@ -77,7 +79,7 @@ void Scheduler::decode_all(Step& step) {
   ready_.clear();
   for (Slot slot = 0; slot < sequences_.size(); ++slot) {
     const auto* sequence = sequences_[slot].get();
-    if (sequence == nullptr || sequence->next_piece(1) || !sequence->has_room()) continue;
+    if (sequence == nullptr || sequence->has_piece() || !sequence->has_room()) continue;
     ready_.push_back({slot, sequence->next_token()});
   }
   for (std::span<const engine::SlotToken> rest = ready_; !rest.empty();) {

@@ -17,10 +17,16 @@
 
 namespace truekeel::worker {
 
+/// Given tokens that are prefilled at once. Up to 63 rows llama.cpp attends with the kernel of a decode step,
+/// and in small pieces the bits are mostly those of decoding.
+inline constexpr std::uint32_t kGivenPiece = 32;
+
 class Scheduler {
  public:
-  /// `engine` is borrowed for life. At most `width_max` slots decode in one call of the engine.
-  Scheduler(engine::Engine& engine, std::uint32_t width_max, SelectionOptions selection = {});
+  /// `engine` is borrowed for life. At most `width_max` slots decode in one call of the engine. Given tokens
+  /// go in pieces of `given_piece`, or of the engine's ubatch where that is less.
+  Scheduler(engine::Engine& engine, std::uint32_t width_max, SelectionOptions selection = {},
+            std::uint32_t given_piece = kGivenPiece);
 
   [[nodiscard]] bool has_free_slot() const { return busy_ < sequences_.size(); }
   [[nodiscard]] std::uint32_t busy() const { return busy_; }
@@ -56,6 +62,7 @@ class Scheduler {
 
   engine::Engine& engine_;
   const std::uint32_t width_max_;
+  const Sequence::PieceSizes sizes_;
   Selector selector_;
   std::vector<std::unique_ptr<Sequence>> sequences_;  // by slot; null where free
   std::deque<engine::Slot> prefilling_;               // in order of admission

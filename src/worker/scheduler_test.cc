@@ -314,6 +314,24 @@ TEST(Scheduler, GivenTokensGoBehindPromptsThatWait) {
   EXPECT_EQ(engine.calls[1], (WatchedEngine::Call{true, 5, 1})) << "one piece of the replay, then the prompt";
 }
 
+TEST(Scheduler, GivenTokensGoInPiecesOfTheSizeThatIsSet) {
+  for (const std::uint32_t size : {1, 7, 1000}) {
+    WatchedEngine engine(make_engine(1));
+    Scheduler scheduler(engine, 1, {}, size);
+    auto job = random_job(1);
+    job.prompt.assign(70, 9);
+    (void)admit(scheduler, replay_of(job, Mode::replay_fast, std::vector<Token>(100, 7)));
+    run(scheduler);
+    std::vector<std::size_t> sizes;
+    for (const auto& call : engine.calls) sizes.push_back(call.size);
+    std::vector<std::size_t> wanted = {32, 32, 6};  // the prompt, whatever the size is
+    for (std::size_t left = 99; left > 0; left -= wanted.back()) {
+      wanted.push_back(std::min({left, std::size_t{size}, std::size_t{32}}));
+    }
+    EXPECT_EQ(sizes, wanted);
+  }
+}
+
 TEST(Scheduler, ALateJobFailsAndFreesItsSlot) {
   const auto engine = make_engine(2);
   Scheduler scheduler(*engine, 2);

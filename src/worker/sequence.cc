@@ -9,13 +9,6 @@
 #include "worker/top_tokens.h"
 
 namespace truekeel::worker {
-namespace {
-
-/// Rows of a piece of given tokens. Up to 63 rows llama.cpp attends with the kernel of a decode step, and in
-/// small pieces the bits are mostly those of decoding.
-constexpr std::size_t kGivenRowsMax = 32;
-
-}  // namespace
 
 Sequence::Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary)
     : job_(std::move(job)), vocabulary_(vocabulary), text_(job_->stop) {
@@ -23,17 +16,17 @@ Sequence::Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabular
   TK_ASSERT(generates() ? job_->given.empty() : job_->given.size() == job_->max_tokens);
 }
 
-std::optional<Sequence::Piece> Sequence::next_piece(std::size_t ubatch) const {
+std::optional<Sequence::Piece> Sequence::next_piece(PieceSizes sizes) const {
   const std::span<const Token> prompt = job_->prompt;
   if (fed_ < prompt.size()) {
-    const auto tokens = prompt.subspan(fed_, std::min(ubatch, prompt.size() - fed_));
+    const auto tokens = prompt.subspan(fed_, std::min(sizes.prompt, prompt.size() - fed_));
     return Piece{tokens, fed_ + tokens.size() == prompt.size() ? 1u : 0u};
   }
   if (job_->mode != Mode::score && job_->mode != Mode::replay_fast) return std::nullopt;
   // Of the given tokens the last one need not be fed: nothing is asked about what follows it.
   const auto fed = fed_ - prompt.size();
   if (fed + 1 >= job_->given.size()) return std::nullopt;
-  const auto size = std::min({ubatch, kGivenRowsMax, job_->given.size() - 1 - fed});
+  const auto size = std::min(sizes.given, job_->given.size() - 1 - fed);
   return Piece{std::span<const Token>(job_->given).subspan(fed, size), size};
 }
 

@@ -22,13 +22,18 @@ class Sequence {
   /// `vocabulary` is borrowed for life.
   Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary);
 
+  struct PieceSizes {
+    std::size_t prompt = 1, given = 1;  ///< tokens at most
+  };
+
   struct Piece {
     std::span<const Token> tokens;
     std::size_t rows = 0;  ///< logits are wanted for so many of its last tokens
   };
-  /// What to prefill next: prompts in pieces of `ubatch`, from their beginning, so that equal prompts are
-  /// cut alike. Nothing when the answer is decoded from here on.
-  [[nodiscard]] std::optional<Piece> next_piece(std::size_t ubatch) const;
+  /// What to prefill next, from the beginning, so that equal prompts are cut alike. Nothing when the answer
+  /// is decoded from here on.
+  [[nodiscard]] std::optional<Piece> next_piece(PieceSizes sizes) const;
+  [[nodiscard]] bool has_piece() const { return next_piece({}).has_value(); }
   /// Requires: that piece has been prefilled.
   void piece_done(const Piece& piece) { fed_ += piece.tokens.size(); }
 

@@ -11,7 +11,7 @@
 #include "engine/engine.h"
 #include "http/server.h"
 #include "worker/exactness.h"
-#include "worker/selector.h"
+#include "worker/scheduler.h"
 
 namespace truekeel::worker {
 
@@ -21,6 +21,7 @@ struct ServiceOptions {
   std::uint32_t width_max = 1;  ///< of a decode step
   Exactness exactness;
   SelectionOptions selection;
+  std::uint32_t given_piece = kGivenPiece;  ///< tokens of a score or a fast replay that are computed at once
 };
 
 class Service {

@@ -15,6 +15,13 @@ def test_a_bench_has_a_summary_and_an_entry(name):
     assert module.__doc__ and callable(module.main)
 
 
+def test_a_replay_without_differences_tests_no_tolerance():
+    def judged(*largest):
+        return bench.load("replay").judge([{"tokens": 100, "different": int(max_ > 0), "max": max_} for max_ in largest], 0.2)[0]
+
+    assert (judged(0, 0), judged(0, 0.1), judged(0.3, 0.1)) == (None, True, False)
+
+
 def test_an_unknown_bench_is_a_usage_error(capsys):
     assert bench.main(["nothing"]) == 2
     assert "worker" in capsys.readouterr().err
