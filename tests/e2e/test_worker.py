@@ -9,7 +9,7 @@ from pathlib import Path
 
 import openai
 import pytest
-from worker_server import MODEL, MODEL_FILE, Program, Worker, records_of, text_of
+from worker_server import MODEL, MODEL_FILE, Program, Worker, philox_bits, records_of, text_of
 
 CTX = 256
 EMOJI = "Answer with ten different emoji of animals and some Chinese words: 猫 🐈 狗 🐕"
@@ -74,17 +74,6 @@ def test_bias_and_penalties_move_the_choice(worker):
     assert barred.choices[0].logprobs.content[0].id != greedy.id
     letters = "Write the letter A thirty times."
     assert worker.chat(letters, temperature=0, frequency_penalty=2).choices != worker.chat(letters, temperature=0).choices
-
-
-def philox_bits(seed: int, position: int, stream: int) -> int:
-    """Philox4x32-10 with the worker's key and counter, written from the paper."""
-    counter = [position & 0xFFFFFFFF, position >> 32, stream, 0]
-    key = [seed & 0xFFFFFFFF, seed >> 32]
-    for _ in range(10):
-        first, second = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
-        counter = [second >> 32 ^ counter[1] ^ key[0], second & 0xFFFFFFFF, first >> 32 ^ counter[3] ^ key[1], first & 0xFFFFFFFF]
-        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return counter[1] << 32 | counter[0]
 
 
 def audit_of(chunks: list) -> list:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import select
 import socket
 import subprocess
 import threading
@@ -11,7 +12,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from worker_server import BINARY, MODEL, Worker, wait_until
+from worker_server import BINARY, MODEL, Worker, philox_bits, wait_until
 
 CTX = 512
 TOKENS = int(os.environ.get("TRUEKEEL_REPLAY_TOKENS", "2000"))
@@ -90,14 +91,18 @@ def test_completions_and_further_choices_are_replayed_too(worker):
         assert replay(worker, request, tokens=choice["token_ids"], choice=index + 1)["verdict"] == "differs"
 
 
-def test_the_distances_are_those_of_the_audit_records(worker):
-    request = question("Tell me about Paris.", seed=11)
+@pytest.mark.parametrize("sampling", [{}, {"temperature": 1.4}, {"top_k": 3}])
+def test_the_distances_are_those_of_the_audit_records(worker, sampling):
+    request = question("Tell me about Paris.", seed=11, **sampling)
     whole = worker.post("/v1/chat/completions", **request, return_token_ids=True, audit="basic")["choices"][0]
     report = replay(worker, request, tokens=whole["token_ids"])
-    for (_, distance), (*_, weight, begin, end) in zip(report["positions"], whole["audit"]):
-        # The draw lies inside, at most half the interval from the nearer boundary unless an end is none.
-        inner = begin > 0 and end < weight
-        assert distance is None or 0 <= distance <= (end - begin) / weight / (2 if inner else 1) + 1e-6
+    assert len(report["positions"]) == len(whole["audit"])
+    for (same, distance), (place, *_, weight, begin, end) in zip(report["positions"], whole["audit"]):
+        drawn = philox_bits(request["seed"], place, 0) / 2**64 * weight
+        # An end of the whole range is no boundary to another token.
+        ends = [drawn - begin] * (begin > 0) + [end - drawn] * (end < weight)
+        assert same == 1
+        assert distance == (pytest.approx(min(ends) / weight, rel=1e-6, abs=1e-9) if ends else None)
 
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 0}, {"top_k": 5}])
@@ -175,21 +180,29 @@ def test_bad_input_names_the_field(worker):
     assert replay(worker, {**good, "temperature": 0}, seed=None)["object"] == "replay"
 
 
-def test_a_long_replay_stalls_nobody_and_ends_with_its_client(worker):
-    answer = ask(worker, question("Go on.", max_tokens=400, ignore_eos=True))
-    alone = worker.chat(max_tokens=12).choices
-    for mode in ("exact", "fast"):
-        host, port = worker.url.removeprefix("http://").split(":")
-        body = json.dumps({**answer, "mode": mode}).encode()
-        client = socket.create_connection((host, int(port)))
-        client.sendall(f"POST /v1/replay HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
-        wait_until(lambda: worker.metric("truekeel_worker_busy_slots") >= 1)
-        assert worker.chat(max_tokens=12).choices == alone
-        done = worker.metric('truekeel_worker_tokens_total{type="completion"}')
+def send_replay(worker: Worker, answer: dict) -> socket.socket:
+    host, port = worker.url.removeprefix("http://").split(":")
+    body = json.dumps(answer).encode()
+    client = socket.create_connection((host, int(port)))
+    client.sendall(f"POST /v1/replay HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+    return client
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_long_replays_stall_nobody_and_end_with_their_clients(worker, mode):
+    answer = {**ask(worker, question("Go on.", max_tokens=400, ignore_eos=True)), "mode": mode}
+    alone = worker.chat(max_tokens=4).choices
+    clients = [send_replay(worker, answer) for _ in range(3)]
+    wait_until(lambda: worker.metric("truekeel_worker_busy_slots") == 3)
+    assert worker.chat(max_tokens=4).choices == alone
+    # Three times 400 tokens were ahead of these four, and not one replay is done.
+    assert select.select(clients, [], [], 0)[0] == []
+    done = worker.metric('truekeel_worker_tokens_total{type="completion"}')
+    for client in clients:
         client.close()
-        wait_until(lambda: worker.metric("truekeel_worker_busy_slots") == 0)
-        if mode == "exact":  # had it gone on, it would have been 400
-            assert worker.metric('truekeel_worker_tokens_total{type="completion"}') - done < 200
+    wait_until(lambda: worker.metric("truekeel_worker_busy_slots") == 0)
+    if mode == "exact":  # had they gone on, it would have been some 1,200
+        assert worker.metric('truekeel_worker_tokens_total{type="completion"}') - done < 200
 
 
 @pytest.mark.parametrize("path", ["/v1/replay", "/v1/score"])
