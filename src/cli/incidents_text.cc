@@ -131,7 +131,10 @@ std::string request_text(const incident::RequestRecord& record) {
   text += fmt::format("  tokens    {} in, {} out\n",
                       record.input_tokens ? fmt::format("{}", *record.input_tokens) : "unknown",
                       record.output_tokens);
-  if (record.signals.empty()) text += "  signals   none looked at this request\n";
+  if (record.signals.empty()) {
+    text += fmt::format("  signals   {}\n",
+                        record.endpoint.empty() ? "none: it went to no server" : "not recorded");
+  }
   for (const auto& note : record.signals) {
     text += fmt::format("  {:<9} {}: {}\n", note.signal, note.looked ? "looked" : "did not look", note.said);
   }

@@ -86,6 +86,10 @@ sentinel::AnswerEnd end_unseen(const Ask& ask, const AttemptResult& result) {
   return {.how = refused ? How::refused : How::lost};
 }
 
+incident::SignalNote audit_note(bool looked, std::string_view said) {
+  return {.signal = "audit", .looked = looked, .said = std::string(said)};
+}
+
 /// Tells clients apart without naming them.
 std::uint64_t keyed_hash_of(std::string_view peer, const fleet::AffinitySecret& secret) {
   fleet::AffinityInputs inputs;
@@ -127,11 +131,23 @@ http::Task<AttemptResult> Attempt::run(ClientCall& call, const Ask& ask, const f
                                        const fleet::Candidate& candidate) {
   Where where{decision, candidate, shared_.upstream(candidate.endpoint), {}, false};
   where.with_limit = decision.output.added && !where.upstream.refuses_limit();
-  where.look = look_at(call, ask, where);
+  auto look = look_at(call, ask, where);
+  // Of several attempts the last one's answer is the client's.
+  call.record.signals = {
+      look
+          ? audit_note(
+                true, "what its server said of its tokens went into the evidence; no single answer is judged")
+          : audit_note(false, sentinel::name(look.error()))};
+  if (look) where.look = std::move(*look);
   auto result = co_await send(call, ask, where);
   if (!result.delivered && result.answer.status == 400 && !call.exchange.gone())
     result = co_await ask_without_added(call, ask, where, std::move(result));
-  if (where.look && !where.look->tap->ended()) where.look->tap->end(end_unseen(ask, result));
+  if (where.look && !where.look->tap->ended()) {
+    const auto end = end_unseen(ask, result);
+    where.look->tap->end(end);
+    if (end.how == sentinel::AnswerEnd::How::refused)
+      call.record.signals = {audit_note(false, "no token was drawn")};
+  }
   if (fleet::is_failure(result.outcome)) where.upstream.note_failure();
   shared_.fleet([&](fleet::Fleet& fleet) {
     fleet.end(candidate.endpoint, result.outcome, decision.affinity, net_.now());
@@ -148,6 +164,7 @@ http::Task<AttemptResult> Attempt::ask_without_added(ClientCall& call, const Ask
   if (where.look && !where.look->plan.edits.empty() && (speaks_of("logprob") || speaks_of("audit"))) {
     where.look->tap->end({.how = sentinel::AnswerEnd::How::refused});
     where.look.reset();
+    call.record.signals = {audit_note(false, sentinel::name(sentinel::Skip::refused))};
     result = co_await send(call, ask, where);
     // A second 400 shows that the first one was for something of the client's.
     if (result.delivered || result.answer.status != 400) shared_.sentinel().refuse(where.candidate.endpoint);
@@ -158,7 +175,9 @@ http::Task<AttemptResult> Attempt::ask_without_added(ClientCall& call, const Ask
   co_return result;
 }
 
-std::unique_ptr<sentinel::Look> Attempt::look_at(const ClientCall& call, const Ask& ask, const Where& where) {
+std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> Attempt::look_at(const ClientCall& call,
+                                                                                const Ask& ask,
+                                                                                const Where& where) {
   const auto& served = where.decision.model->classes[where.candidate.class_index];
   const std::string_view peer = call.exchange.peer();
   sentinel::Admission about{.context_class = served.name,

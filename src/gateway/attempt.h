@@ -76,8 +76,9 @@ class Attempt {
   /// Asks again where the endpoint did not know a field that the gateway had added, at most once for each.
   http::Task<AttemptResult> ask_without_added(ClientCall& call, const Ask& ask, Where& where,
                                               AttemptResult result);
-  [[nodiscard]] std::unique_ptr<sentinel::Look> look_at(const ClientCall& call, const Ask& ask,
-                                                        const Where& where);
+  [[nodiscard]] std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> look_at(const ClientCall& call,
+                                                                                       const Ask& ask,
+                                                                                       const Where& where);
   http::Task<AttemptResult> send(ClientCall& call, const Ask& ask, const Where& where);
   http::Task<AttemptResult> whole(ClientCall& call, const Ask& ask, const Where& where,
                                   http::Call& upstream_call);

@@ -139,9 +139,9 @@ void Sentinel::hand_over(const std::vector<incident::Finding>& findings) {
   }
 }
 
-std::unique_ptr<Look> Sentinel::skip(fleet::EndpointId endpoint, Skip why) {
+std::unexpected<Skip> Sentinel::skip(fleet::EndpointId endpoint, Skip why) {
   endpoints_[endpoint]->skipped[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
-  return nullptr;
+  return std::unexpected(why);
 }
 
 Defaults Sentinel::server_defaults(fleet::EndpointId endpoint) {
@@ -149,7 +149,8 @@ Defaults Sentinel::server_defaults(fleet::EndpointId endpoint) {
   return defaults_[endpoint];
 }
 
-std::unique_ptr<Look> Sentinel::admit(Candidate candidate, std::uint64_t bits, Instant at) {
+std::expected<std::unique_ptr<Look>, Skip> Sentinel::admit(Candidate candidate, std::uint64_t bits,
+                                                           Instant at) {
   const fleet::EndpointId id = candidate.endpoint;
   EndpointState& endpoint = *endpoints_[id];
   const double share = endpoint.suspected ? 1 : config_->audit.sample;

@@ -52,8 +52,9 @@ class Sentinel {
     const fleet::ModelConfig& model;
     Admission about;  ///< all but the sampling
   };
-  /// bits: 64 uniform ones, drawn for this request alone. Null when the answer is not looked at.
-  [[nodiscard]] std::unique_ptr<Look> admit(Candidate candidate, std::uint64_t bits, Instant now);
+  /// bits: 64 uniform ones, drawn for this request alone. Says why when the answer is not looked at.
+  [[nodiscard]] std::expected<std::unique_ptr<Look>, Skip> admit(Candidate candidate, std::uint64_t bits,
+                                                                 Instant now);
 
   /// The server answered 400 to what the audit had added: it is not asked again.
   void refuse(fleet::EndpointId endpoint);
@@ -87,7 +88,7 @@ class Sentinel {
   void load_state();
   void save_state();
   [[nodiscard]] Defaults server_defaults(fleet::EndpointId endpoint);
-  [[nodiscard]] std::unique_ptr<Look> skip(fleet::EndpointId endpoint, Skip why);
+  [[nodiscard]] std::unexpected<Skip> skip(fleet::EndpointId endpoint, Skip why);
   [[nodiscard]] std::optional<fleet::EndpointId> find(std::string_view endpoint) const;
   friend class Views;
 

@@ -187,6 +187,22 @@ def test_a_faulty_server_is_found_and_named_and_nothing_is_written_down(tmp_path
         server.stop()
 
 
+def signals_of(gateway: Gateway, body: dict) -> list[dict]:
+    """What each signal did with a request, as `truekeel explain` has it."""
+    request = urllib.request.Request(f"{gateway.url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answered:
+        return view(gateway, f"requests/{answered.headers['x-truekeel-request-id']}")["signals"]
+
+
+def test_explain_says_whether_an_answer_was_looked_at(tmp_path):
+    server = Sampler()
+    with Gateway(config({"main": [endpoint("s1", server.url, "llama.cpp")]}), tmp_path) as gateway:
+        looked = "what its server said of its tokens went into the evidence; no single answer is judged"
+        assert signals_of(gateway, SAMPLED) == [{"signal": "audit", "looked": True, "said": looked}]
+        assert signals_of(gateway, {**SAMPLED, "n": 2}) == [{"signal": "audit", "looked": False, "said": "several_answers"}]
+    server.stop()
+
+
 def test_a_server_that_refuses_logprobs_is_asked_once(tmp_path):
     def refuse(request, peer):
         if request.json.get("logprobs"):
@@ -195,9 +211,12 @@ def test_a_server_that_refuses_logprobs_is_asked_once(tmp_path):
 
     server = Sampler(behaviour=refuse)
     with Gateway(config({"main": [endpoint("s1", server.url, "llama.cpp")]}), tmp_path) as gateway:
-        for _ in range(3):
+        refused = [{"signal": "audit", "looked": False, "said": "refused"}]
+        assert signals_of(gateway, SAMPLED) == refused
+        for _ in range(2):
             assert json.loads(post(f"{gateway.url}/v1/chat/completions", SAMPLED))["usage"]["completion_tokens"] == 30
+        assert signals_of(gateway, SAMPLED) == refused
         asked = [request for request in server.requests if request.path.endswith("completions")]
-        assert ["logprobs" in request.json for request in asked] == [True, False, False, False]
+        assert ["logprobs" in request.json for request in asked] == [True, False, False, False, False]
         assert coverage(gateway)["signals"]["audit"]["missing"] == "the server refuses to give logprobs"
     server.stop()

@@ -165,6 +165,8 @@ def test_explain_tells_how_a_request_was_handled(gateway):
     assert run.returncode == 0 and re.match(rf"Request {request_id} was answered by server e[01] of pool main, which runs fp_stub", run.stdout)
     record = json.loads(truekeel(gateway, "explain", request_id, "--json").stdout)
     assert record["class"] == "main" and record["end"] == "ok" and record["output_tokens"] == 1
+    assert record["signals"] == [{"signal": "audit", "looked": False, "said": "dialect"}], "this engine's logprobs mean nothing certain"
+    assert "audit     did not look: dialect" in run.stdout
     assert truekeel(gateway, "explain", "req_0").returncode == 2
     assert truekeel(gateway, "explain", "../fleet").returncode == 2
 
