@@ -18,7 +18,7 @@ class MemoryStore final : public Store {
     return {};
   }
 
-  Result<void> prune(const Retention& keep) override {
+  Result<bool> prune(const Retention& keep) override {
     const std::lock_guard lock(mutex_);
     std::erase_if(incidents_, [&](const auto& item) {
       const auto& closed = item.second.times.resolved;
@@ -26,8 +26,8 @@ class MemoryStore final : public Store {
     });
     std::erase_if(changes_, [&](const auto& item) { return item.second.at < keep.incidents_from; });
     std::erase_if(requests_, [&](const auto& item) { return item.second.at < keep.requests_from; });
-    while (requests_.size() > keep.requests_max) requests_.erase(oldest_request());
-    return {};
+    keep_newest_requests(keep.requests_max);
+    return false;
   }
 
   Result<std::vector<incident::Incident>> incidents(std::size_t most) override {
@@ -65,6 +65,8 @@ class MemoryStore final : public Store {
   }
 
  private:
+  using Requests = std::map<std::string, incident::RequestRecord, std::less<>>;
+
   void put(const incident::Incident& value) { incidents_.insert_or_assign(value.number, value); }
   void put(const incident::Change& value) { changes_.insert_or_assign(value.number, value); }
   void put(const incident::RequestRecord& value) { requests_.insert_or_assign(value.id, value); }
@@ -76,14 +78,19 @@ class MemoryStore final : public Store {
     return found == map.end() ? std::nullopt : std::optional(found->second);
   }
 
-  std::map<std::string, incident::RequestRecord, std::less<>>::iterator oldest_request() {
-    return std::ranges::min_element(requests_, {}, [](const auto& item) { return item.second.at; });
+  void keep_newest_requests(std::size_t most) {
+    if (requests_.size() <= most) return;
+    std::vector<Requests::iterator> oldest;
+    for (auto at = requests_.begin(); at != requests_.end(); ++at) oldest.push_back(at);
+    const auto kept = oldest.end() - static_cast<std::ptrdiff_t>(most);
+    std::ranges::nth_element(oldest, kept, {}, [](Requests::iterator at) { return at->second.at; });
+    std::for_each(oldest.begin(), kept, [this](Requests::iterator at) { requests_.erase(at); });
   }
 
   std::mutex mutex_;
   std::map<std::uint64_t, incident::Incident> incidents_;
   std::map<std::uint64_t, incident::Change> changes_;
-  std::map<std::string, incident::RequestRecord, std::less<>> requests_;
+  Requests requests_;
 };
 
 }  // namespace

@@ -91,4 +91,6 @@ Result<void> Database::run(const std::string& sql) {
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(database_.get()) == 0; }
 
+std::int64_t Database::rows_changed() const { return sqlite3_changes64(database_.get()); }
+
 }  // namespace truekeel::store

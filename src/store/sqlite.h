@@ -48,6 +48,7 @@ class Database {
   [[nodiscard]] Result<void> run(const std::string& sql);
   [[nodiscard]] Statement prepare(std::string_view sql) { return {database_.get(), sql}; }
   [[nodiscard]] bool in_transaction() const;
+  [[nodiscard]] std::int64_t rows_changed() const;  ///< by the last statement that ran
 
  private:
   struct Close {

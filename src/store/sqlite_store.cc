@@ -12,7 +12,7 @@
 namespace truekeel::store {
 namespace {
 
-/// Rows that one prune() removes at most, so that no writer waits long: some 10 ms of work.
+/// Rows of each kind that one prune() removes at most, so that no reader waits long: some 10 ms of work.
 constexpr std::int64_t kPruneRows = 5000;
 
 std::int64_t ms_of(WallTime at) { return at.time_since_epoch().count(); }
@@ -31,24 +31,29 @@ class SqliteStore final : public Store {
     });
   }
 
-  Result<void> prune(const Retention& keep) override {
-    return transaction([&]() -> Result<void> {
-      auto incidents = database_.prepare(
-          "DELETE FROM incidents WHERE number IN (SELECT number FROM incidents WHERE resolved_ms < ? LIMIT "
-          "?)");
-      if (auto done = incidents.bind(ms_of(keep.incidents_from)).bind(kPruneRows).run(); !done) return done;
-      auto changes = database_.prepare(
-          "DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at_ms < ? LIMIT ?)");
-      if (auto done = changes.bind(ms_of(keep.incidents_from)).bind(kPruneRows).run(); !done) return done;
-      auto old = database_.prepare(
-          "DELETE FROM requests WHERE row IN (SELECT row FROM requests WHERE at_ms < ? LIMIT ?)");
-      if (auto done = old.bind(ms_of(keep.requests_from)).bind(kPruneRows).run(); !done) return done;
-      // Rows are numbered without gaps but for what was replaced, so that this keeps at most requests_max.
-      auto many = database_.prepare(
-          "DELETE FROM requests WHERE row IN (SELECT row FROM requests"
-          " WHERE row <= (SELECT max(row) FROM requests) - ? LIMIT ?)");
-      return many.bind(static_cast<std::int64_t>(keep.requests_max)).bind(kPruneRows).run();
+  Result<bool> prune(const Retention& keep) override {
+    const std::pair<const char*, std::int64_t> rules[] = {
+        {"DELETE FROM incidents WHERE number IN (SELECT number FROM incidents WHERE resolved_ms < ? LIMIT ?)",
+         ms_of(keep.incidents_from)},
+        {"DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at_ms < ? LIMIT ?)",
+         ms_of(keep.incidents_from)},
+        {"DELETE FROM requests WHERE row IN (SELECT row FROM requests WHERE at_ms < ? LIMIT ?)",
+         ms_of(keep.requests_from)},
+        // Rows are numbered without gaps but for what was replaced, so that this keeps at most requests_max.
+        {"DELETE FROM requests WHERE row IN (SELECT row FROM requests"
+         " WHERE row <= (SELECT max(row) FROM requests) - ? LIMIT ?)",
+         static_cast<std::int64_t>(keep.requests_max)}};
+    bool more = false;
+    const auto done = transaction([&]() -> Result<void> {
+      for (const auto& [rule, bound] : rules) {
+        auto statement = database_.prepare(rule);
+        if (auto pruned = statement.bind(bound).bind(kPruneRows).run(); !pruned) return pruned;
+        more |= database_.rows_changed() == kPruneRows;
+      }
+      return {};
     });
+    if (!done) return std::unexpected(done.error());
+    return more;
   }
 
   Result<std::vector<incident::Incident>> incidents(std::size_t most) override {

@@ -37,8 +37,8 @@ class Store {
   /// Error::unavailable when there is no room or the disk fails; then nothing of the batch is there.
   [[nodiscard]] virtual Result<void> write(std::span<const Item> batch) = 0;
 
-  /// Forgets what is too old, a bounded number of rows a call: call it again and again.
-  [[nodiscard]] virtual Result<void> prune(const Retention& retention) = 0;
+  /// Forgets what is too old, a bounded number of rows a call. True when more is left: call it again.
+  [[nodiscard]] virtual Result<bool> prune(const Retention& retention) = 0;
 
   /// The newest first.
   [[nodiscard]] virtual Result<std::vector<incident::Incident>> incidents(std::size_t most) = 0;

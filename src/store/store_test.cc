@@ -82,9 +82,21 @@ TEST_P(StoreTest, KeepsTheNewestRequestsOnly) {
   std::vector<Item> records;
   for (int i = 0; i < 50; ++i) records.emplace_back(test_record(std::to_string(i), kTestStart + hours(i)));
   write(records);
-  ASSERT_TRUE(store->prune({.requests_max = 10}));
+  EXPECT_FALSE(store->prune({.requests_max = 10}).value());
   EXPECT_FALSE(store->request("39").value().has_value());
   EXPECT_TRUE(store->request("40").value().has_value());
+}
+
+TEST_P(StoreTest, SaysWhetherMoreIsToBeForgotten) {
+  std::vector<Item> records;
+  for (int i = 0; i < 12'000; ++i) records.emplace_back(test_record(std::to_string(i)));
+  write(records);
+  int calls = 1;
+  while (store->prune({.requests_max = 7}).value()) ++calls;
+  EXPECT_LE(calls, 4);
+  int left = 0;
+  for (int i = 0; i < 12'000; ++i) left += store->request(std::to_string(i)).value().has_value();
+  EXPECT_EQ(left, 7);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StoreTest, testing::Values(Kind::memory, Kind::sqlite));

@@ -124,14 +124,15 @@ void Writer::keep_what_matters() {
   batch_ = std::move(kept);
 }
 
+/// While more is left to forget, every turn of the thread does a part of it.
 void Writer::prune() {
-  prune_due_ = std::chrono::steady_clock::now() + options_.prune_every;
   const auto now = options_.now();
   const auto pruned =
       store_->prune({.incidents_from = now - floor<std::chrono::milliseconds>(options_.keep),
                      .requests_from = now - floor<std::chrono::milliseconds>(options_.keep_requests),
                      .requests_max = options_.requests_max});
   if (!pruned) log(LogLevel::warning, "store.prune_failed", {{"why", pruned.error().message}});
+  if (!pruned.value_or(false)) prune_due_ = std::chrono::steady_clock::now() + options_.prune_every;
 }
 
 }  // namespace truekeel::store

@@ -24,7 +24,7 @@ class FlakyStore final : public Store {
     if (full_) return fail(ErrorCode::unavailable, "database or disk is full");
     return inner_->write(batch);
   }
-  Result<void> prune(const Retention& retention) override { return inner_->prune(retention); }
+  Result<bool> prune(const Retention& retention) override { return inner_->prune(retention); }
   Result<std::vector<incident::Incident>> incidents(std::size_t most) override {
     return inner_->incidents(most);
   }
@@ -95,6 +95,22 @@ TEST(Writer, AFullQueueDropsRecordsBeforeIncidents) {
   for (std::uint64_t i = 2; i < 30; ++i) taken += writer.put(test_incident(i));
   EXPECT_EQ(taken, 20);
   EXPECT_EQ(writer.state().dropped, 38u);
+}
+
+TEST(Writer, ForgetsAllThatIsTooOldAtOnce) {
+  const TestFolder folder;
+  constexpr std::uint64_t kOld = 12'000;  // of which one call of prune() removes less than half
+  auto store = open_sqlite_store(folder.file()).value();
+  std::vector<Item> records;
+  for (std::uint64_t i = 1; i <= kOld; ++i) records.emplace_back(test_record(std::to_string(i)));
+  ASSERT_TRUE(store->write(records));
+  Writer writer(std::move(store), {.prune_every = hours(1), .now = [] { return kTestStart + hours(25); }});
+  for (std::uint64_t turn = 1; turn <= 5; ++turn) {
+    writer.put(test_change(turn, kTestStart + hours(25)));
+    writer.flush();
+  }
+  EXPECT_FALSE(writer.store().request("1").value().has_value());
+  EXPECT_FALSE(writer.store().request(std::to_string(kOld)).value().has_value());
 }
 
 TEST(Writer, ForgetsByTheClockItIsGiven) {
