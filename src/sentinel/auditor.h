@@ -63,7 +63,8 @@ class Auditor {
 
   [[nodiscard]] bool flush_due(Instant now) const;
   /// Ends the window. An alarm that starts the search for a culprit is a finding, and so is the culprit, by
-  /// the same id; alarms in between are counted alone. A culprit that goes on tells so once a minute.
+  /// the same id; alarms in between are counted alone. A culprit that goes on is convicted anew once a
+  /// minute.
   [[nodiscard]] std::vector<incident::Finding> flush(Instant now, WallTime wall);
 
   /// The share of answers to look at, by endpoint: all of them where a suspect is being searched for.

@@ -168,6 +168,9 @@ void Auditor::report(std::size_t which, const SignalEvents& events,
     finding.id = new_id(signal);
     finding.log_threshold = log_threshold;
     finding.log_statistic = alarm.log_evidence + log_threshold;
+    // The conviction stands until somebody heals the culprit.
+    finding.convicted = true;
+    finding.attributed = wall_;
   }
   if (strongest && !searching) {
     searching = describe(signal, strongest->slice, strongest->cell, strongest->onset);

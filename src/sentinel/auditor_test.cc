@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "incident/book.h"
 #include "sentinel/test_traffic.h"
 
 namespace truekeel::sentinel {
@@ -163,17 +164,17 @@ TEST_F(AuditorTest, WithoutACountTheHiddenAreTakenAtTheirMost) {
 class AuditorTraffic : public AuditorTest {
  protected:
   void windows(int count, double rate) {
-    for (int i = 0; i < count && !convicted(); ++i) {
-      std::vector<std::pair<AnswerId, int>> answers;
-      for (fleet::EndpointId endpoint = 0; endpoint < 3; ++endpoint) {
-        const bool streamed = (i + static_cast<int>(endpoint)) % 3 != 0;
-        const AnswerId answer = admit(endpoint, streamed, 1 + static_cast<std::uint64_t>(i) % 9);
-        records(answer, writer_.tokens(20, evidence::Fault::tail_uniform, endpoint == 1 ? rate : 0));
-        answers.emplace_back(answer, 20);
-      }
-      for (const auto& [answer, drawn] : answers) complete(answer, static_cast<std::uint64_t>(drawn));
-      flush();
+    for (int i = 0; i < count && !convicted(); ++i) window(i, rate);
+  }
+  void window(int number, double rate) {
+    std::vector<AnswerId> answers;
+    for (fleet::EndpointId endpoint = 0; endpoint < 3; ++endpoint) {
+      const bool streamed = (number + static_cast<int>(endpoint)) % 3 != 0;
+      answers.push_back(admit(endpoint, streamed, 1 + static_cast<std::uint64_t>(number) % 9));
+      records(answers.back(), writer_.tokens(20, evidence::Fault::tail_uniform, endpoint == 1 ? rate : 0));
     }
+    for (const AnswerId answer : answers) complete(answer, 20);
+    flush();
   }
   bool convicted() const { return std::ranges::any_of(findings_, &incident::Finding::convicted); }
 };
@@ -206,6 +207,26 @@ TEST_F(AuditorTraffic, AFaultyServerIsFoundAndNamed) {
   EXPECT_GE(culprit->sessions, 2u);
   EXPECT_GT(culprit->observations, 0u);
   EXPECT_LT(culprit->observations, auditor_.endpoint(1).tokens);
+}
+
+TEST_F(AuditorTraffic, ACulpritThatGoesOnIsToldAgainAsOne) {
+  windows(400, 0.05);
+  ASSERT_TRUE(convicted());
+  const auto first = *std::ranges::find_if(findings_, &incident::Finding::convicted);
+  findings_.clear();
+  for (int i = 0; i < 400 && findings_.empty(); ++i) window(i, 0.05);
+  ASSERT_FALSE(findings_.empty());
+  const auto& again = findings_.front();
+  EXPECT_EQ(again.traffic, first.traffic);
+  EXPECT_NE(again.id, first.id);
+  EXPECT_TRUE(again.convicted);
+  EXPECT_EQ(again.attributed, again.detected);
+  EXPECT_GE(again.detected - *first.attributed, std::chrono::minutes(1));
+  incident::Book book({{"s2", {}}});
+  static_cast<void>(book.on_finding(first, *first.attributed));
+  static_cast<void>(book.on_resolved(1, "mended, as somebody thought", *first.attributed));
+  static_cast<void>(book.on_finding(again, again.detected));
+  EXPECT_EQ(book.find(2)->status, incident::Status::identified);
 }
 
 TEST_F(AuditorTraffic, WhatWasKnownSurvivesARestart) {
