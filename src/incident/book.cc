@@ -87,6 +87,7 @@ Incident& Book::begin(const Finding& finding) {
 void Book::use_traffic(Incident& incident, const Finding& finding) {
   incident.traffic = finding.traffic;
   incident.same_traffic = finding.same_traffic;
+  incident.impact.reset();
   incident.carriers.clear();
   for (auto& name : endpoints_of(incident.traffic, fleet_)) {
     const auto seen = carriers_.find(name);
@@ -279,6 +280,9 @@ Book::Changed Book::on_impact(const ImpactLedger& ledger, WallTime now) {
     // Once contained, the rest of the traffic would dilute the shares.
     if (incident.status > Status::identified) return false;
     auto impact = ledger.measure(incident.traffic, fleet_, incident.times.first_impact, now_);
+    // Counts live in memory alone: what an earlier run recorded reaches further back, and stands.
+    const bool recorded = incident.impact && incident.impact->requests_all > 0;
+    if (impact.requests_all == 0 || (recorded && impact.since > incident.impact->since)) return false;
     if (impact == incident.impact) return false;
     incident.impact = std::move(impact);
     return true;

@@ -174,6 +174,22 @@ TEST_F(BookTest, ImpactIsMeasuredUntilContainment) {
   EXPECT_THAT(book.on_impact(ledger, t0 + minutes(2)), IsEmpty());
 }
 
+TEST_F(BookTest, ARestartKeepsTheImpactThatWasCounted) {
+  ImpactLedger before(1), after(2);
+  find("a", kS1, t0, true);
+  before.count("s1", "short", 7, t0);
+  EXPECT_THAT(book.on_impact(before, t0 + seconds(1)), ElementsAre(1));
+  Book next(test_fleet());
+  next.restore(incident(1));
+  EXPECT_THAT(next.on_impact(after, t0 + minutes(10)), IsEmpty());
+  after.count("s2", "short", 8, t0 + minutes(10));
+  EXPECT_THAT(next.on_impact(after, t0 + minutes(11)), IsEmpty());
+  EXPECT_EQ(next.find(1)->impact, incident(1).impact);
+  static_cast<void>(next.on_finding(test_finding("b", {{"version", "v1"}}, t0, true), t0 + minutes(12)));
+  EXPECT_FALSE(next.find(1)->impact.has_value()) << "it was that of other traffic";
+  EXPECT_THAT(next.on_impact(after, t0 + minutes(12)), ElementsAre(1));
+}
+
 TEST_F(BookTest, NumbersGoOnAfterARestart) {
   find("a", kS1, t0, true);
   route("s1", true, 0, t0 + minutes(1));

@@ -43,8 +43,9 @@ Impact ImpactLedger::measure(const Traffic& traffic, std::span<const EndpointFac
                              WallTime to) const {
   const auto names = endpoints_of(traffic, fleet);
   const std::set<std::string> endpoints(names.begin(), names.end());
-  Impact impact{.since = from};
-  if (!cells_.empty()) impact.since = std::max(from, beginning_of(std::get<Slot>(cells_.begin()->first)));
+  Impact impact{.since = to};
+  if (!cells_.empty())
+    impact.since = beginning_of(std::max(slot_of(from), std::get<Slot>(cells_.begin()->first)));
   Distinct inside, all;
   struct Hour {
     std::uint64_t inside = 0, all = 0;

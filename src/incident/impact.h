@@ -20,7 +20,7 @@
 namespace truekeel::incident {
 
 struct Impact {
-  WallTime since{};                ///< where the count begins: at the onset, or later if that is forgotten
+  WallTime since{};  ///< where the count begins: with the slot of the onset, or later if that is forgotten
   std::uint64_t requests = 0;      ///< to the traffic in question
   std::uint64_t requests_all = 0;  ///< to the whole fleet in that time
   double sessions = 0;             ///< estimated, with a standard error of 3.3 %

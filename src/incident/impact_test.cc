@@ -81,12 +81,16 @@ TEST(ImpactLedger, BeginsAtTheOnset) {
   ledger.count("s1", "short", 1, kStart);
   ledger.count("s1", "short", 1, kStart + minutes(20));
   EXPECT_EQ(ledger.measure({}, fleet(), kStart + minutes(10), kStart + hours(1)).requests_all, 1u);
+  const auto within = ledger.measure({}, fleet(), kStart + minutes(22), kStart + hours(1));
+  EXPECT_EQ(within.requests_all, 1u);
+  EXPECT_EQ(within.since, kStart + minutes(20)) << "the slot of the onset counts whole";
 }
 
 TEST(ImpactLedger, WithoutTrafficThereIsNoWorstHour) {
-  const auto impact = ImpactLedger(kSeed).measure({}, fleet(), kStart, kStart);
+  const auto impact = ImpactLedger(kSeed).measure({}, fleet(), kStart - minutes(30), kStart);
   EXPECT_EQ(impact.requests_all, 0u);
   EXPECT_FALSE(impact.worst_hour.has_value());
+  EXPECT_EQ(impact.since, kStart) << "the end: nothing was counted";
 }
 
 }  // namespace

@@ -222,7 +222,7 @@ TEST_F(AuditorTraffic, ACulpritThatGoesOnIsToldAgainAsOne) {
   EXPECT_TRUE(again.convicted);
   EXPECT_EQ(again.attributed, again.detected);
   EXPECT_GE(again.detected - *first.attributed, std::chrono::minutes(1));
-  incident::Book book({{"s2", {}}});
+  incident::Book book(std::vector<incident::EndpointFacts>{{.name = "s2", .values = {}}});
   static_cast<void>(book.on_finding(first, *first.attributed));
   static_cast<void>(book.on_resolved(1, "mended, as somebody thought", *first.attributed));
   static_cast<void>(book.on_finding(again, again.detected));
