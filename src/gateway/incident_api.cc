@@ -106,9 +106,10 @@ IncidentApi::Answer IncidentApi::answer(std::string_view method, std::string_vie
 
 IncidentApi::Answer IncidentApi::incident(std::string_view id) const {
   const auto number = incident::number_of(id);
-  const auto found = number ? desk_.incident(*number) : std::nullopt;
-  if (!found) return Answer::problem(404, "No such incident", "GET /api/v1/incidents lists them");
-  return Answer::json(incident::to_json(*found));
+  const auto found = number ? desk_.incident(*number) : Result<std::optional<incident::Incident>>();
+  if (!found) return Answer::problem(503, "Store not readable", found.error().message);
+  if (!*found) return Answer::problem(404, "No such incident", "GET /api/v1/incidents lists them");
+  return Answer::json(incident::to_json(**found));
 }
 
 IncidentApi::Answer IncidentApi::resolve(std::string_view id, const std::string& body) {

@@ -12,7 +12,6 @@
 namespace truekeel::gateway {
 namespace {
 
-constexpr std::size_t kIncidentsMax = 1000;
 constexpr std::size_t kChangesMax = 1000;  ///< the latest, kept in memory to be ranked
 /// An explanation may be asked for before it is written.
 constexpr Duration kFlush = std::chrono::milliseconds(200);
@@ -55,35 +54,37 @@ std::vector<incident::Routing> routing_of(const fleet::Fleet& fleet, Instant now
 }
 
 Result<std::unique_ptr<IncidentDesk>> IncidentDesk::open(const fleet::Config& config, std::uint64_t key) {
-  if (config.store.sqlite_path.empty()) {
-    return std::make_unique<IncidentDesk>(config, store::make_memory_store(), key);
-  }
-  auto opened = store::open_sqlite_store(config.store.sqlite_path);
+  const auto& path = config.store.sqlite_path;
+  auto opened = path.empty() ? store::make_memory_store() : store::open_sqlite_store(path);
   if (!opened) return fail(opened.error().code, "store: " + opened.error().message);
-  return std::make_unique<IncidentDesk>(config, std::move(*opened), key);
+  std::unique_ptr<IncidentDesk> desk(new IncidentDesk(config, std::move(*opened), key));
+  if (const auto taken = desk->take_back(); !taken) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("store: '{}': {}; restore a backup of it", path, taken.error().message));
+  }
+  return desk;
 }
 
 IncidentDesk::IncidentDesk(const fleet::Config& config, std::unique_ptr<store::Store> store,
                            std::uint64_t key)
-    : writer_(std::move(store), writer_options(config)), book_(endpoint_facts(config)), ledger_(key) {
-  const auto complain = [](const Error& error) {
-    log(LogLevel::error, "store.unreadable", {{"why", error.message}});
-  };
-  if (auto before = writer_.store().incidents(kIncidentsMax)) {
-    for (auto& item : *before) {
-      told_[item.number] = item.status;
-      book_.restore(std::move(item));
-    }
-  } else {
-    complain(before.error());
+    : writer_(std::move(store), writer_options(config)), book_(endpoint_facts(config)), ledger_(key) {}
+
+Result<void> IncidentDesk::take_back() {
+  auto& store = writer_.store();
+  auto incidents = store.incidents(incident::BookSettings().incidents_max);
+  if (!incidents) return std::unexpected(incidents.error());
+  auto changes = store.changes(WallTime(), kChangesMax);
+  if (!changes) return std::unexpected(changes.error());
+  const auto last_change = store.last_change_number();
+  if (!last_change) return std::unexpected(last_change.error());
+  for (auto& item : *incidents) {
+    told_[item.number] = item.status;
+    book_.restore(std::move(item));
   }
-  if (auto before = writer_.store().changes(WallTime(), kChangesMax)) {
-    changes_ = std::move(*before);
-    std::ranges::reverse(changes_);
-  } else {
-    complain(before.error());
-  }
-  last_change_ = writer_.store().last_change_number().value_or(0);
+  changes_ = std::move(*changes);
+  std::ranges::reverse(changes_);
+  last_change_ = *last_change;
+  return {};
 }
 
 void IncidentDesk::tell(const incident::Book::Changed& changed) {
@@ -170,12 +171,12 @@ std::vector<incident::Incident> IncidentDesk::incidents() const {
   return found;
 }
 
-std::optional<incident::Incident> IncidentDesk::incident(std::uint64_t number) {
+Result<std::optional<incident::Incident>> IncidentDesk::incident(std::uint64_t number) {
   {
     const std::lock_guard lock(mutex_);
     if (const auto* item = book_.find(number)) return *item;
   }
-  return writer_.store().incident(number).value_or(std::nullopt);
+  return writer_.store().incident(number);
 }
 
 std::vector<incident::Change> IncidentDesk::changes() const {

@@ -29,10 +29,10 @@ namespace truekeel::gateway {
 
 class IncidentDesk {
  public:
-  /// Opens the store and takes back what it has. Error::unavailable when it cannot be opened. `key`: random.
+  /// Opens the store and takes back what it has. Error::unavailable when it cannot be opened, or anything in
+  /// it cannot be read: numbers that seem free would overwrite it. `key`: random.
   [[nodiscard]] static Result<std::unique_ptr<IncidentDesk>> open(const fleet::Config& config,
                                                                   std::uint64_t key);
-  IncidentDesk(const fleet::Config& config, std::unique_ptr<store::Store> store, std::uint64_t key);
 
   void on_finding(const incident::Finding& finding, WallTime now);
   void on_routed(std::string_view endpoint, std::string_view context_class, const fleet::AffinityKey& session,
@@ -51,7 +51,7 @@ class IncidentDesk {
 
   /// The newest first.
   [[nodiscard]] std::vector<incident::Incident> incidents() const;
-  [[nodiscard]] std::optional<incident::Incident> incident(std::uint64_t number);
+  [[nodiscard]] Result<std::optional<incident::Incident>> incident(std::uint64_t number);
   [[nodiscard]] std::vector<incident::Change> changes() const;
   [[nodiscard]] Result<std::optional<incident::RequestRecord>> request(std::string_view id);
 
@@ -63,6 +63,8 @@ class IncidentDesk {
   [[nodiscard]] std::string metrics_text() const;
 
  private:
+  IncidentDesk(const fleet::Config& config, std::unique_ptr<store::Store> store, std::uint64_t key);
+  [[nodiscard]] Result<void> take_back();
   void tell(const incident::Book::Changed& changed);  // requires: mutex_
   void rank();                                        // requires: mutex_
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/incident_desk.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <filesystem>
 
 #include "incident/test_fleet.h"
+#include "store/sqlite.h"
 
 namespace truekeel::gateway {
 namespace {
@@ -35,6 +38,23 @@ incident::Finding conviction(const std::string& id = "f") {
   return incident::test_finding(id, kS1, kNow, true);
 }
 
+/// A database that goes with the object.
+class TestFile {
+ public:
+  explicit TestFile(const std::string& name)
+      : path_(std::filesystem::temp_directory_path() /
+              fmt::format("truekeel-desk-{}-{}.db", name, getpid())) {}
+  ~TestFile() {
+    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path_.string() + suffix);
+  }
+  TestFile(const TestFile&) = delete;
+  TestFile& operator=(const TestFile&) = delete;
+  [[nodiscard]] std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
 std::vector<std::string> types(const IncidentDesk& desk) {
   std::vector<std::string> found;
   for (const auto& event : desk.events().after(0)) found.push_back(event.type);
@@ -56,7 +76,7 @@ TEST(IncidentDesk, AFindingBecomesAnIncidentThatADrainContains) {
   EXPECT_EQ(desk->incidents()[0].impact->requests, 1u);
   const incident::Routing drained{"s1", true, 0, 0};
   desk->on_routing({&drained, 1}, kNow + minutes(1));
-  EXPECT_EQ(desk->incident(1)->status, Status::contained);
+  EXPECT_EQ(desk->incident(1).value()->status, Status::contained);
   EXPECT_THAT(types(*desk), ElementsAre("incident.opened", "incident.updated", "incident.status"));
   EXPECT_THAT(desk->metrics_text(), HasSubstr("truekeel_incidents{status=\"contained\"} 1\n"));
   EXPECT_THAT(desk->drained_before(), ElementsAre("s1"));
@@ -71,7 +91,7 @@ TEST(IncidentDesk, ChangesGetNumbersAndAreRankedForWhatComesLater) {
   EXPECT_EQ(desk->add_change(change).value().number, 1u);
   EXPECT_EQ(desk->add_change(change).value().number, 2u);
   desk->on_finding(conviction(), kNow);
-  EXPECT_THAT(desk->incident(1)->changes, SizeIs(2));
+  EXPECT_THAT(desk->incident(1).value()->changes, SizeIs(2));
   EXPECT_THAT(desk->changes(), SizeIs(2));
 }
 
@@ -86,22 +106,41 @@ TEST(IncidentDesk, ExplainsARequestAtOnce) {
 }
 
 TEST(IncidentDesk, ARestartForgetsNothing) {
-  const auto file =
-      std::filesystem::temp_directory_path() / ("truekeel-desk-" + std::to_string(getpid()) + ".db");
-  const auto settings = config("sqlite:" + file.string());
+  const TestFile file("restart");
+  const auto settings = config("sqlite:" + file.path());
   incident::Incident before;
   {
     auto desk = IncidentDesk::open(settings, 1).value();
     desk->on_finding(conviction(), kNow);
     static_cast<void>(desk->add_change({.at = kNow - minutes(3), .kind = "deploy", .summary = "v1"}));
-    before = desk->incident(1).value();
+    before = desk->incident(1).value().value();
   }
   auto desk = IncidentDesk::open(settings, 2).value();
-  EXPECT_EQ(desk->incident(1), before);
+  EXPECT_EQ(desk->incident(1).value(), before);
   EXPECT_EQ(desk->add_change({.at = kNow, .kind = "flag", .summary = "x"}).value().number, 2u);
   desk->on_finding(conviction("g"), kNow + minutes(1));
   EXPECT_THAT(types(*desk), testing::Not(testing::Contains("incident.opened"))) << "it was told before";
-  std::filesystem::remove(file);
+}
+
+TEST(IncidentDesk, AnUnreadableRowIsAnErrorAndStaysAsItIs) {
+  const TestFile file("unreadable");
+  const auto settings = config("sqlite:" + file.path());
+  for (const char* table : {"incidents", "changes"}) {
+    {
+      auto desk = IncidentDesk::open(settings, 1).value();
+      desk->on_finding(conviction(), kNow);
+      static_cast<void>(desk->add_change({.at = kNow, .kind = "deploy", .summary = "v1"}));
+    }
+    const std::string spoil = std::string("UPDATE ") + table + " SET json = json || ";
+    ASSERT_TRUE(store::Database::open(file.path()).value().run(spoil + "'x' WHERE number = 1"));
+    const auto opened = IncidentDesk::open(settings, 1);
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_EQ(opened.error().code, ErrorCode::unavailable);
+    EXPECT_THAT(opened.error().message, HasSubstr(" 1 is not readable"));
+    ASSERT_TRUE(store::Database::open(file.path())
+                    .value()
+                    .run(std::string("UPDATE ") + table + " SET json = rtrim(json, 'x') WHERE number = 1"));
+  }
 }
 
 TEST(IncidentDesk, AStoreThatCannotBeOpenedIsAnError) {

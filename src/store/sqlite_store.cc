@@ -58,9 +58,9 @@ class SqliteStore final : public Store {
 
   Result<std::vector<incident::Incident>> incidents(std::size_t most) override {
     const std::lock_guard lock(mutex_);
-    auto query = database_.prepare("SELECT json FROM incidents ORDER BY number DESC LIMIT ?");
+    auto query = database_.prepare("SELECT json, number FROM incidents ORDER BY number DESC LIMIT ?");
     query.bind(static_cast<std::int64_t>(most));
-    return all(query, incident::incident_from_json);
+    return all(query, "incident", incident::incident_from_json);
   }
 
   Result<std::optional<incident::Incident>> incident(std::uint64_t number) override {
@@ -73,9 +73,9 @@ class SqliteStore final : public Store {
   Result<std::vector<incident::Change>> changes(WallTime from, std::size_t most) override {
     const std::lock_guard lock(mutex_);
     auto query = database_.prepare(
-        "SELECT json FROM changes WHERE at_ms >= ? ORDER BY at_ms DESC, number DESC LIMIT ?");
+        "SELECT json, number FROM changes WHERE at_ms >= ? ORDER BY at_ms DESC, number DESC LIMIT ?");
     query.bind(ms_of(from)).bind(static_cast<std::int64_t>(most));
-    return all(query, incident::change_from_json);
+    return all(query, "change", incident::change_from_json);
   }
 
   Result<std::uint64_t> last_change_number() override {
@@ -136,8 +136,9 @@ class SqliteStore final : public Store {
     return std::move(*value);
   }
 
+  /// Requires: the number of what is read is the second column.
   template <class Parse>
-  static auto all(Statement& query, Parse parse)
+  static auto all(Statement& query, const char* what, Parse parse)
       -> Result<std::vector<typename decltype(parse(""))::value_type>> {
     std::vector<typename decltype(parse(""))::value_type> found;
     while (true) {
@@ -145,7 +146,10 @@ class SqliteStore final : public Store {
       if (!row) return std::unexpected(row.error());
       if (!*row) return found;
       auto value = parse(query.text(0));
-      if (!value) return std::unexpected(value.error());
+      if (!value) {
+        return fail(value.error().code,
+                    fmt::format("{} {} is not readable: {}", what, query.integer(1), value.error().message));
+      }
       found.push_back(std::move(*value));
     }
   }
