@@ -38,6 +38,42 @@ Incident eventful() {
   return *book.find(1);
 }
 
+/// What the first release wrote. Databases hold such texts: they must stay readable, so never edit this.
+constexpr const char* kFirstRelease = R"json({"id":"inc-1","number":1,"status":"resolved",
+"headline":"Endpoint s1 serves wrong tokens; 50 % of requests went there. It is resolved.",
+"culprit":{"endpoint":"s1"},"convicted":true,"times":{"introduced":"2025-11-24T15:55:00.123Z",
+"first_impact":"2025-11-24T15:58:30.123Z","first_signal":"2025-11-24T15:58:40.123Z",
+"detected":"2025-11-24T16:00:00.123Z","attributed":"2025-11-24T16:00:20.123Z",
+"action_started":"2025-11-24T16:01:00.123Z","drained":"2025-11-24T16:01:00.123Z",
+"verified":"2025-11-24T16:02:00.123Z","resolved":"2025-11-24T16:03:00.123Z"},"ttd_s":90.0,
+"ttr_s":210.0,"same_traffic":[{"endpoint":"s1","class":"short"}],"findings":[{"id":"a",
+"signal":"audit","detector":"tokens from the tail","log_statistic":25.0,"log_threshold":24.0,
+"expected_false_alarms":0.001,"observations":1200,"requests":9,"sessions_at_least":5,
+"traffic":{"endpoint":"s1"},"same_traffic":[{"endpoint":"s1","class":"short"}],"convicted":true,
+"log_lead":0.0,"onset":"2025-11-24T15:58:30.123Z","first_seen":"2025-11-24T15:58:40.123Z",
+"detected":"2025-11-24T16:00:00.123Z","attributed":"2025-11-24T16:00:20.123Z","delay_s":90.0}],
+"findings_left_out":0,"last_finding":"2025-11-24T16:00:00.123Z","carriers":[{"endpoint":"s1",
+"drained":"2025-11-24T16:01:00.123Z","in_flight":0,"routed_since_drain":0}],"released":null,
+"impact":{"since":"2025-11-24T16:00:00.000Z","requests":1,"requests_all":2,"requests_share":0.5,
+"sessions":1.0004885993744506,"sessions_all":2.001955671862574,
+"sessions_share":0.49975562068445734,"worst_hour":"2025-11-24T16:00:00.000Z","worst_share":0.5,
+"exact":true},"changes":[{"number":3,"at":"2025-11-24T15:55:00.123Z","kind":"deploy",
+"summary":"ä \"v2\"","author":"","link":"","touches":{"endpoint":"s1"},"score":0.9448818897637795,
+"closeness":0.9448818897637795,"overlap":1.0,"before_onset_s":210.0}],"related":[],"joined":null,
+"resolution":"rolled back","history":[{"at":"2025-11-24T16:00:00.123Z","from":null,
+"to":"investigating","because":"audit: tokens from the tail"},{"at":"2025-11-24T16:00:00.123Z",
+"from":"investigating","to":"identified","because":"audit: tokens from the tail"},
+{"at":"2025-11-24T16:01:00.123Z","from":"identified","to":"contained",
+"because":"drained by the operator"},{"at":"2025-11-24T16:02:00.123Z","from":"contained",
+"to":"verified","because":"proven well"},{"at":"2025-11-24T16:03:00.123Z","from":"verified",
+"to":"resolved","because":"closed by a person"}]})json";
+
+TEST(IncidentJson, WhatTheFirstReleaseWroteIsRead) {
+  const auto read = incident_from_json(kFirstRelease);
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(*read, eventful());
+}
+
 TEST(IncidentJson, AnIncidentComesBackAsItWent) {
   const auto incident = eventful();
   const auto back = incident_from_json(to_json(incident));
