@@ -22,7 +22,11 @@ std::string state_words(const Incident& incident) {
     case Status::investigating:
       return "The culprit is not certain yet.";
     case Status::identified:
-      return incident.times.action_started ? "It is being drained." : "Nothing has been done about it yet.";
+      if (std::ranges::any_of(incident.carriers,
+                              [](const Carrier& carrier) { return carrier.drained.has_value(); }))
+        return "It is being drained.";
+      return incident.times.action_started ? "It serves: its drain was taken back."
+                                           : "Nothing has been done about it yet.";
     case Status::contained:
       return "It is drained: no request goes there any more.";
     case Status::monitoring:

@@ -145,6 +145,19 @@ TEST(Rfc3339, ReadsOffsetsAndFractionsAndRefusesTheRest) {
   }
 }
 
+TEST(Headline, SaysWhetherTheCulpritIsBeingDrained) {
+  Book book(test_fleet());
+  const auto route = [&](bool drained) {
+    const Routing routing{"s1", drained, 1, 0};
+    static_cast<void>(book.on_routing({&routing, 1}, kNow));
+    return headline(*book.find(1));
+  };
+  static_cast<void>(book.on_finding(test_finding("a", {{"endpoint", "s1"}}, kNow, true), kNow));
+  EXPECT_THAT(headline(*book.find(1)), HasSubstr("Nothing has been done"));
+  EXPECT_THAT(route(true), HasSubstr("It is being drained."));
+  EXPECT_THAT(route(false), HasSubstr("its drain was taken back"));
+}
+
 TEST(Headline, IsASentenceForPeople) {
   auto incident = eventful();
   incident.times.resolved.reset();
