@@ -63,6 +63,15 @@ TEST_F(BookTest, DrainingContainsOnceNothingRunsThere) {
   EXPECT_THAT(route("s1", true, 0, t0 + minutes(4)), IsEmpty());
 }
 
+TEST_F(BookTest, ContainmentNeedsThatNothingWasRoutedThereSinceTheDrain) {
+  find("a", kS1, t0, true);
+  route("s1", true, 0, t0 + minutes(1), 1);
+  EXPECT_EQ(incident(1).status, Status::identified);
+  route("s1", false, 0, t0 + minutes(2));
+  route("s1", true, 0, t0 + minutes(3), 0);
+  EXPECT_EQ(incident(1).status, Status::contained);
+}
+
 TEST_F(BookTest, ContainmentNeedsEveryServerOfTheCulprit) {
   find("a", {{"pool", "long"}, {"version", "v1"}}, t0, true);
   ASSERT_EQ(incident(1).carriers.size(), 2u);

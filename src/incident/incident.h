@@ -55,7 +55,7 @@ struct Carrier {
   std::uint32_t in_flight = 0;           ///< while drained
   std::uint64_t routed_since_drain = 0;  ///< exact
 
-  [[nodiscard]] bool idle() const { return drained && in_flight == 0; }
+  [[nodiscard]] bool idle() const { return drained && in_flight == 0 && routed_since_drain == 0; }
   bool operator==(const Carrier&) const = default;
 };
 
