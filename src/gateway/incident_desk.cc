@@ -26,6 +26,13 @@ store::WriterOptions writer_options(const fleet::Config& config) {
 }  // namespace
 
 std::vector<incident::EndpointFacts> endpoint_facts(const fleet::Config& config) {
+  // What an endpoint does not state it has no traffic of, as in the evidence.
+  std::map<std::string, std::vector<std::string>, std::less<>> none = {{"fingerprint", {}}};
+  for (const auto& pool : config.pools) {
+    for (const auto& endpoint : pool.endpoints) {
+      for (const auto& [label, value] : endpoint.labels) none[label];
+    }
+  }
   std::vector<incident::EndpointFacts> facts;
   for (std::size_t pool = 0; pool < config.pools.size(); ++pool) {
     std::vector<std::string> classes;
@@ -36,8 +43,10 @@ std::vector<incident::EndpointFacts> endpoint_facts(const fleet::Config& config)
       }
     }
     for (const auto& endpoint : config.pools[pool].endpoints) {
-      incident::EndpointFacts item{endpoint.name, {{"pool", {config.pools[pool].name}}, {"class", classes}}};
-      for (const auto& [label, value] : endpoint.labels) item.values.insert({label, {value}});
+      incident::EndpointFacts item{endpoint.name, none};
+      for (const auto& [label, value] : endpoint.labels) item.values[label] = {value};
+      item.values["pool"] = {config.pools[pool].name};
+      item.values["class"] = classes;
       facts.push_back(std::move(item));
     }
   }

@@ -28,7 +28,7 @@ models:
   - {name: m, tokenizer: bound, classes: [{name: c, max_tokens: 1000, pool: a}, {name: d, max_tokens: 2000, pool: a}]}
 pools:
   a: {endpoints: [{name: s1, url: "http://h1", engine: openai, labels: {version: v1}},
-                  {name: s2, url: "http://h2", engine: openai, labels: {version: v2}}]}
+                  {name: s2, url: "http://h2", engine: openai, labels: {version: v2, hardware: h100}}]}
 )");
   EXPECT_TRUE(parsed) << fleet::format_problem("test", parsed.error().front());
   return *parsed;
@@ -66,6 +66,9 @@ TEST(EndpointFacts, SayPoolLabelsAndClasses) {
   ASSERT_THAT(facts, SizeIs(2));
   EXPECT_THAT(facts[0].values.at("class"), ElementsAre("c", "d"));
   EXPECT_THAT(facts[1].values.at("version"), ElementsAre("v2"));
+  EXPECT_THAT(incident::endpoints_of({{"hardware", "h100"}}, facts), ElementsAre("s2"));
+  EXPECT_THAT(incident::endpoints_of({{"fingerprint", "f"}}, facts), testing::IsEmpty())
+      << "none stated so far";
 }
 
 TEST(IncidentDesk, AFindingBecomesAnIncidentThatADrainContains) {

@@ -18,7 +18,7 @@ bool counted(const Term& term, std::span<const EndpointFacts> fleet) {
   if (term.attribute == "endpoint" || term.attribute == "class") return true;
   return std::ranges::all_of(fleet, [&](const EndpointFacts& endpoint) {
     const auto stated = endpoint.values.find(term.attribute);
-    return stated != endpoint.values.end() && stated->second.size() == 1;
+    return stated != endpoint.values.end() && stated->second.size() <= 1;
   });
 }
 

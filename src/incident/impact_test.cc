@@ -65,6 +65,18 @@ TEST(ImpactLedger, TellsClassesApartAndSaysWhereItCannot) {
   EXPECT_FALSE(ledger.measure({{"prompt_length", "1k-2k"}}, fleet(), kStart, kStart).exact);
 }
 
+TEST(ImpactLedger, KnowsEndpointsThatHaveNothingOfAnAttribute) {
+  ImpactLedger ledger(kSeed);
+  ledger.count("s1", "short", 1, kStart);
+  ledger.count("s2", "short", 2, kStart);
+  auto endpoints = fleet();
+  endpoints[0].values["hardware"] = {};
+  endpoints[1].values["hardware"] = {"h100"};
+  const auto impact = ledger.measure({{"hardware", "h100"}}, endpoints, kStart, kStart);
+  EXPECT_EQ(impact.requests, 1u);
+  EXPECT_TRUE(impact.exact);
+}
+
 TEST(ImpactLedger, IsBoundedByDroppingTheOldestHours) {
   ImpactLedger ledger(kSeed, 10);
   for (int hour = 0; hour < 50; ++hour) ledger.count("s1", "short", 1, kStart + hours(hour));

@@ -22,8 +22,8 @@ struct Term {
 /// A conjunction of terms with different attributes; empty: all traffic.
 using Traffic = std::vector<Term>;
 
-/// What is known of an endpoint: for each attribute the values that its traffic can have. A pool that serves
-/// two classes gives its endpoints two values for `class`.
+/// What is known of an endpoint: for each attribute the values that its traffic can have, and no value where
+/// it has none of it. A pool that serves two classes gives its endpoints two values for `class`.
 struct EndpointFacts {
   std::string name;
   std::map<std::string, std::vector<std::string>, std::less<>> values;

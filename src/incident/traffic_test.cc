@@ -28,6 +28,15 @@ TEST(Traffic, WhatVariesFromRequestToRequestExcludesNoEndpoint) {
               ElementsAre("s1", "s2"));
 }
 
+TEST(Traffic, AnEndpointHasNothingOfAnAttributeWithoutValues) {
+  auto endpoints = fleet();
+  endpoints[1].values["hardware"] = {"h100"};
+  EXPECT_THAT(endpoints_of({{"hardware", "h100"}}, endpoints), ElementsAre("s1", "s2", "l1"));
+  endpoints[0].values["hardware"] = endpoints[2].values["hardware"] = {};
+  EXPECT_THAT(endpoints_of({{"hardware", "h100"}}, endpoints), ElementsAre("s2"));
+  EXPECT_TRUE(covers({{"endpoint", "s2"}}, {{"hardware", "h100"}}, endpoints));
+}
+
 TEST(Traffic, ExclusionNeedsTwoValuesOfOneAttribute) {
   EXPECT_TRUE(excludes({{"endpoint", "s1"}}, {{"endpoint", "s2"}}));
   EXPECT_TRUE(excludes({{"pool", "a"}, {"version", "v1"}}, {{"version", "v2"}}));
