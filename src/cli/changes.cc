@@ -52,12 +52,14 @@ int add(const Arguments& arguments) {
   }
   const auto answer = ask_admin(arguments.admin, "POST", kPath,
                                 body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  if (!answer || answer->status != 201) return report_failure("changes", answer);
+  const bool kept = answer && answer->status == 201;
+  if (!answer || (!kept && answer->status != 202)) return report_failure("changes", answer);
   const auto change = incident::change_from_json(answer->body);
   if (arguments.json || !change) {
     fmt::print("{}\n", answer->body);
   } else {
-    fmt::print("Recorded. It will be ranked in incidents that began near it.\n\n{}\n", change_line(*change));
+    fmt::print("{}. It will be ranked in incidents that began near it.\n\n{}\n",
+               kept ? "Recorded" : "Taken, but not written to the store yet", change_line(*change));
   }
   return kFine;
 }

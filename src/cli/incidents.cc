@@ -51,7 +51,8 @@ int list(const Arguments& arguments) {
 }
 
 int print(const Arguments& arguments, const Result<AdminAnswer>& answer) {
-  if (!answer || answer->status != 200) return report_failure("incidents", answer);
+  // 202: done, but not written to the store yet.
+  if (!answer || (answer->status != 200 && answer->status != 202)) return report_failure("incidents", answer);
   const auto incident = incident::incident_from_json(answer->body);
   if (!incident) {
     fmt::print(stderr, "truekeel incidents: the gateway speaks another version: {}\n",

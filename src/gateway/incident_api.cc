@@ -129,7 +129,10 @@ IncidentApi::Answer IncidentApi::resolve(std::string_view id, const std::string&
     return Answer::problem(404, "No such open incident",
                            "GET /api/v1/incidents lists them with their status");
   }
-  return incident(id);
+  const bool kept = desk_.kept();
+  auto resolved = incident(id);
+  if (!kept && resolved.status == 200) resolved.status = 202;
+  return resolved;
 }
 
 IncidentApi::Answer IncidentApi::request(std::string_view id) const {
@@ -149,7 +152,7 @@ IncidentApi::Answer IncidentApi::post_change(const std::string& body) {
   if (!change) return Answer::problem(400, "Bad change", change.error().message);
   const auto added = desk_.add_change(std::move(*change));
   if (!added) return Answer::problem(503, "Not recorded", added.error().message);
-  return Answer::json(incident::to_json(*added), 201);
+  return Answer::json(incident::to_json(*added), desk_.kept() ? 201 : 202);
 }
 
 http::Task<void> IncidentApi::follow(http::Exchange& exchange) {

@@ -44,6 +44,9 @@ class IncidentDesk {
   /// Measures open incidents afresh; every few seconds.
   void measure(WallTime now);
 
+  /// Waits a moment for all that was recorded before to reach the store; false when it has not.
+  [[nodiscard]] bool kept() { return writer_.flush(kKeep); }
+
   /// Gives the change its number. Error::unavailable when there is no room for it now.
   [[nodiscard]] Result<incident::Change> add_change(incident::Change change);
   /// False when there is no such open incident.
@@ -63,6 +66,8 @@ class IncidentDesk {
   [[nodiscard]] std::string metrics_text() const;
 
  private:
+  static constexpr Duration kKeep = std::chrono::seconds(1);
+
   IncidentDesk(const fleet::Config& config, std::unique_ptr<store::Store> store, std::uint64_t key);
   [[nodiscard]] Result<void> take_back();
   void tell(const incident::Book::Changed& changed);  // requires: mutex_

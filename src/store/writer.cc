@@ -55,7 +55,7 @@ bool Writer::put(Item item) {
 bool Writer::flush(Duration most) {
   std::unique_lock lock(mutex_);
   const auto all = put_;
-  return changed_.wait_for(lock, most, [&] { return tried_ >= all; });
+  return changed_.wait_for(lock, most, [&] { return tried_ >= all; }) && !failing_;
 }
 
 Writer::State Writer::state() const {

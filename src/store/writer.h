@@ -38,7 +38,8 @@ class Writer {
   /// False when there is no room; the item is then dropped and counted.
   bool put(Item item);
 
-  /// Waits until all that was put before has been tried; false when that takes longer.
+  /// Waits until all that was put before has been tried. True when it is in the store; false when that takes
+  /// longer, or the store fails: incidents and changes then wait for room.
   bool flush(Duration most = std::chrono::seconds(10));
 
   struct State {

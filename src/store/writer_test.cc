@@ -72,12 +72,12 @@ TEST(Writer, AFullDiskIsShownAndIncidentsWaitForRoom) {
   writer.put(resolved(test_incident(1), kTestStart));
   writer.put(test_change(1));
   writer.put(test_record("lost"));
-  writer.flush();
+  EXPECT_FALSE(writer.flush());
   EXPECT_EQ(writer.state().failing, "database or disk is full");
   EXPECT_EQ(writer.state().dropped, 1u);
   full = false;
   writer.put(test_change(2));
-  writer.flush();
+  EXPECT_TRUE(writer.flush());
   EXPECT_FALSE(writer.state().failing.has_value());
   EXPECT_EQ(writer.store().incident(1).value()->status, incident::Status::resolved);
   EXPECT_EQ(writer.store().changes(WallTime(), 9).value().size(), 2u);

@@ -142,7 +142,6 @@ def test_changes_are_ranked_and_survive_kill_9(gateway, settings, tmp_path):
     ranked = get(gateway, "incidents/inc-1")["changes"]
     assert [change["summary"] for change in ranked] == ["e0 to v0"] and ranked[0]["before_onset_s"] == 600
     assert get(gateway, "incidents/inc-1")["times"]["introduced"] == "2025-11-22T03:50:00.000Z"
-    assert problem(gateway, "requests/req_0")[0] == 404  # answers once all that was put before is written
     os.kill(gateway.program.pid, signal.SIGKILL)
     wait_until(lambda: not gateway.program.running(), what="the end")
     with Gateway(settings, tmp_path) as again:
