@@ -23,6 +23,14 @@ store::WriterOptions writer_options(const fleet::Config& config) {
   return options;
 }
 
+/// Ascending, each number once.
+void add(incident::Book::Changed& changed, const incident::Book::Changed& more) {
+  changed.insert(changed.end(), more.begin(), more.end());
+  std::ranges::sort(changed);
+  const auto rest = std::ranges::unique(changed);
+  changed.erase(rest.begin(), rest.end());
+}
+
 }  // namespace
 
 std::vector<incident::EndpointFacts> endpoint_facts(const fleet::Config& config) {
@@ -76,7 +84,11 @@ Result<std::unique_ptr<IncidentDesk>> IncidentDesk::open(const fleet::Config& co
 
 IncidentDesk::IncidentDesk(const fleet::Config& config, std::unique_ptr<store::Store> store,
                            std::uint64_t key)
-    : writer_(std::move(store), writer_options(config)), book_(endpoint_facts(config)), ledger_(key) {}
+    : writer_(std::move(store), writer_options(config)),
+      book_(endpoint_facts(config)),
+      key_(key),
+      ledger_(key),
+      fresh_(key) {}
 
 Result<void> IncidentDesk::take_back() {
   auto& store = writer_.store();
@@ -115,21 +127,18 @@ void IncidentDesk::tell(const incident::Book::Changed& changed) {
   }
 }
 
-void IncidentDesk::rank() { tell(book_.on_changes(changes_)); }
-
 void IncidentDesk::on_finding(const incident::Finding& finding, WallTime now) {
-  {
-    const std::lock_guard lock(mutex_);
-    tell(book_.on_finding(finding, now));
-    rank();
-  }
-  measure(now);
+  const std::lock_guard lock(mutex_);
+  auto changed = book_.on_finding(finding, now);
+  add(changed, book_.on_changes(changes_));
+  add(changed, measured(now));
+  tell(changed);
 }
 
 void IncidentDesk::on_routed(std::string_view endpoint, std::string_view context_class,
                              const fleet::AffinityKey& session, WallTime now) {
-  const std::lock_guard lock(ledger_mutex_);
-  ledger_.count(endpoint, context_class, session.hash, now);
+  const std::lock_guard lock(fresh_mutex_);
+  fresh_.count(endpoint, context_class, session.hash, now);
 }
 
 void IncidentDesk::on_routing(std::span<const incident::Routing> routing, WallTime now) {
@@ -146,10 +155,20 @@ void IncidentDesk::set_fingerprint(std::string_view endpoint, const std::string&
   book_.set_fleet(std::move(facts));
 }
 
-void IncidentDesk::measure(WallTime now) {
-  const std::scoped_lock lock(mutex_, ledger_mutex_);
+incident::Book::Changed IncidentDesk::measured(WallTime now) {
+  incident::ImpactLedger fresh(key_);
+  {
+    const std::lock_guard lock(fresh_mutex_);
+    std::swap(fresh, fresh_);
+  }
+  ledger_.add(fresh);
   ledger_.forget_before(now - std::chrono::floor<std::chrono::milliseconds>(kCountsKept));
-  tell(book_.on_impact(ledger_, now));
+  return book_.on_impact(ledger_, now);
+}
+
+void IncidentDesk::measure(WallTime now) {
+  const std::lock_guard lock(mutex_);
+  tell(measured(now));
 }
 
 Result<incident::Change> IncidentDesk::add_change(incident::Change change) {
@@ -161,7 +180,7 @@ Result<incident::Change> IncidentDesk::add_change(incident::Change change) {
   std::ranges::sort(changes_, {}, &incident::Change::at);
   if (changes_.size() > kChangesMax) changes_.erase(changes_.begin());
   events_.publish("change.added", fmt::format("change-{}", change.number), incident::to_json(change));
-  rank();
+  tell(book_.on_changes(changes_));
   return change;
 }
 
@@ -214,7 +233,10 @@ std::string IncidentDesk::metrics_text() const {
   for (int status = 0; status <= static_cast<int>(incident::Status::resolved); ++status) {
     counts[incident::to_string(static_cast<incident::Status>(status))] = 0;
   }
-  for (const auto& item : incidents()) ++counts[incident::to_string(item.status)];
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [number, item] : book_.incidents()) ++counts[incident::to_string(item.status)];
+  }
   const auto state = writer_.state();
   std::string text =
       "# HELP truekeel_incidents Incidents by status.\n"

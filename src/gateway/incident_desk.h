@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Incidents in a running gateway: takes findings, routing counts and changes to the book, what comes of it to
 // the store and to those who follow. Thread safety: every method, from any thread.
-// Invariant: no request waits for it: what is long happens on the writer's thread.
+// Invariant: a request waits for no more than its own count: on_routed() and on_done() have locks of their
+// own, under which nothing else is done.
 #pragma once
 
 #include <map>
@@ -70,8 +71,8 @@ class IncidentDesk {
 
   IncidentDesk(const fleet::Config& config, std::unique_ptr<store::Store> store, std::uint64_t key);
   [[nodiscard]] Result<void> take_back();
-  void tell(const incident::Book::Changed& changed);  // requires: mutex_
-  void rank();                                        // requires: mutex_
+  void tell(const incident::Book::Changed& changed);             // requires: mutex_
+  [[nodiscard]] incident::Book::Changed measured(WallTime now);  // requires: mutex_
 
   store::Writer writer_;
   EventRing events_;
@@ -82,8 +83,10 @@ class IncidentDesk {
   std::uint64_t last_change_ = 0;                   // guarded by mutex_
   std::map<std::uint64_t, incident::Status> told_;  // guarded by mutex_
 
-  std::mutex ledger_mutex_;
-  incident::ImpactLedger ledger_;  // guarded by ledger_mutex_
+  const std::uint64_t key_;
+  incident::ImpactLedger ledger_;  // guarded by mutex_
+  std::mutex fresh_mutex_;
+  incident::ImpactLedger fresh_;  // what was counted since the last measure; guarded by fresh_mutex_
 };
 
 }  // namespace truekeel::gateway

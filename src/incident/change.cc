@@ -14,9 +14,8 @@ constexpr double kHalfBeforeS = 3600, kHalfAfterS = 120;
 /// Below this a change explains nothing.
 constexpr double kLeastScore = 1e-4;
 
-double overlap_of(const Traffic& touched, const Traffic& traffic, std::span<const EndpointFacts> fleet) {
-  if (excludes(touched, traffic)) return 0;
-  const auto a = endpoints_of(touched, fleet), b = endpoints_of(traffic, fleet);
+/// The endpoints in common of both, as a share of those of either.
+double overlap_of(const std::vector<std::string>& a, const std::vector<std::string>& b) {
   const auto common = std::ranges::count_if(
       a, [&](const std::string& name) { return std::ranges::find(b, name) != b.end(); });
   const auto either = static_cast<std::ptrdiff_t>(a.size() + b.size()) - common;
@@ -28,13 +27,15 @@ double overlap_of(const Traffic& touched, const Traffic& traffic, std::span<cons
 std::vector<RankedChange> rank_changes(std::span<const Change> changes, const Traffic& traffic,
                                        WallTime onset, WallTime known, std::span<const EndpointFacts> fleet) {
   std::vector<RankedChange> ranked;
+  const auto affected = endpoints_of(traffic, fleet);
   for (const auto& change : changes) {
     const Duration before = onset - change.at;
     if (before > kLongestBefore || change.at > known) continue;
     const double seconds = std::chrono::duration<double>(before).count();
     RankedChange item{.change = change, .before_onset = before};
     item.closeness = 1 / (1 + (seconds >= 0 ? seconds / kHalfBeforeS : -seconds / kHalfAfterS));
-    item.overlap = overlap_of(change.touches, traffic, fleet);
+    if (!excludes(change.touches, traffic))
+      item.overlap = overlap_of(endpoints_of(change.touches, fleet), affected);
     item.score = item.closeness * item.overlap;
     if (item.score >= kLeastScore) ranked.push_back(std::move(item));
   }

@@ -32,6 +32,15 @@ void ImpactLedger::count(std::string_view endpoint, std::string_view context_cla
   if (cells_.size() > cells_max_) cells_.erase(cells_.begin());  // the oldest
 }
 
+void ImpactLedger::add(const ImpactLedger& other) {
+  for (const auto& [key, counted] : other.cells_) {
+    auto& cell = cells_[key];
+    cell.requests += counted.requests;
+    cell.sessions.merge(counted.sessions);
+  }
+  while (cells_.size() > cells_max_) cells_.erase(cells_.begin());
+}
+
 bool ImpactLedger::holds(const Traffic& traffic, const std::set<std::string>& endpoints, const Key& key) {
   const auto& [slot, endpoint, context_class] = key;
   return endpoints.contains(endpoint) && std::ranges::none_of(traffic, [&](const Term& term) {

@@ -45,6 +45,9 @@ class ImpactLedger {
   /// A request was routed. `session`: a keyed hash of what identifies it.
   void count(std::string_view endpoint, std::string_view context_class, std::uint64_t session, WallTime at);
 
+  /// Adds what another one has counted. Requires: the same key.
+  void add(const ImpactLedger& other);
+
   [[nodiscard]] Impact measure(const Traffic& traffic, std::span<const EndpointFacts> fleet, WallTime from,
                                WallTime to) const;
 

@@ -65,6 +65,20 @@ TEST(ImpactLedger, TellsClassesApartAndSaysWhereItCannot) {
   EXPECT_FALSE(ledger.measure({{"prompt_length", "1k-2k"}}, fleet(), kStart, kStart).exact);
 }
 
+TEST(ImpactLedger, TwoTogetherAreAsOneThatCountedAll) {
+  ImpactLedger one(kSeed, 10), first(kSeed, 10), second(kSeed, 10);
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    const auto at = kStart + minutes(i % 60);
+    one.count(i % 3 == 0 ? "s1" : "s2", "short", i % 70, at);
+    (i % 2 == 0 ? first : second).count(i % 3 == 0 ? "s1" : "s2", "short", i % 70, at);
+  }
+  first.add(second);
+  const Traffic s1 = {{"endpoint", "s1"}};
+  EXPECT_EQ(first.cells(), one.cells());
+  EXPECT_EQ(first.measure(s1, fleet(), kStart, kStart + hours(1)),
+            one.measure(s1, fleet(), kStart, kStart + hours(1)));
+}
+
 TEST(ImpactLedger, KnowsEndpointsThatHaveNothingOfAnAttribute) {
   ImpactLedger ledger(kSeed);
   ledger.count("s1", "short", 1, kStart);
