@@ -152,7 +152,7 @@ class Gateway::ControlThread {
 
   const Webhook* make_webhook(Shared& shared, std::optional<WebhookTarget> target) {
     if (!target) return nullptr;
-    return &webhook_.emplace(loop_.net(), shared.incidents()->events(), std::move(target->place),
+    return &webhook_.emplace(loop_.net(), shared.incidents()->status_events(), std::move(target->place),
                              std::move(target->key));
   }
 

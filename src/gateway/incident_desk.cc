@@ -23,6 +23,11 @@ store::WriterOptions writer_options(const fleet::Config& config) {
   return options;
 }
 
+/// The same for the same event after a restart.
+std::string event_id(const incident::Incident& item) {
+  return fmt::format("{}-{}", incident::id_of(item.number), item.history.size());
+}
+
 /// Ascending, each number once.
 void add(incident::Book::Changed& changed, const incident::Book::Changed& more) {
   changed.insert(changed.end(), more.begin(), more.end());
@@ -99,7 +104,7 @@ Result<void> IncidentDesk::take_back() {
   const auto last_change = store.last_change_number();
   if (!last_change) return std::unexpected(last_change.error());
   for (auto& item : *incidents) {
-    told_[item.number] = item.status;
+    told_.insert({item.number, {item.status, incident::to_json_brief(item)}});
     book_.restore(std::move(item));
   }
   changes_ = std::move(*changes);
@@ -113,18 +118,29 @@ void IncidentDesk::tell(const incident::Book::Changed& changed) {
     const auto* item = book_.find(number);
     if (item == nullptr) continue;
     writer_.put(*item);
-    const auto before = told_.find(number);
-    const char* type = before == told_.end()            ? "incident.opened"
-                       : before->second != item->status ? "incident.status"
-                                                        : "incident.updated";
-    told_[number] = item->status;
-    const auto id = incident::id_of(number);
-    events_.publish(type, fmt::format("{}-{}", id, item->history.size()), incident::to_json_brief(*item));
-    if (std::string_view(type) == "incident.updated") continue;
-    log_warning(type, {{"id", id},
-                       {"status", incident::to_string(item->status)},
-                       {"culprit", incident::describe(item->traffic)}});
+    publish(*item);
   }
+  if (told_.size() > book_.incidents().size()) {
+    std::erase_if(told_, [this](const auto& told) { return book_.find(told.first) == nullptr; });
+  }
+}
+
+void IncidentDesk::publish(const incident::Incident& item) {
+  auto brief = incident::to_json_brief(item);
+  const auto before = told_.find(item.number);
+  const bool opened = before == told_.end();
+  const bool moved = opened || before->second.status != item.status;
+  if (!moved && before->second.brief == brief) return;
+  const char* type = opened ? "incident.opened" : moved ? "incident.status" : "incident.updated";
+  const auto id = event_id(item);
+  events_.publish(type, id, brief);
+  if (moved) {
+    status_events_.publish(type, id, brief);
+    log_warning(type, {{"id", incident::id_of(item.number)},
+                       {"status", incident::to_string(item.status)},
+                       {"culprit", incident::describe(item.traffic)}});
+  }
+  told_.insert_or_assign(item.number, Told{item.status, std::move(brief)});
 }
 
 void IncidentDesk::on_finding(const incident::Finding& finding, WallTime now) {

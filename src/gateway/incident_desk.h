@@ -63,25 +63,33 @@ class IncidentDesk {
   [[nodiscard]] std::vector<std::string> drained_before() const;
 
   [[nodiscard]] const EventRing& events() const { return events_; }
+  /// Beginnings and changes of status alone, for those who are told of nothing else.
+  [[nodiscard]] const EventRing& status_events() const { return status_events_; }
   [[nodiscard]] store::Writer::State store_state() const { return writer_.state(); }
   [[nodiscard]] std::string metrics_text() const;
 
  private:
+  /// What was last told of an incident.
+  struct Told {
+    incident::Status status;
+    std::string brief;
+  };
   static constexpr Duration kKeep = std::chrono::seconds(1);
 
   IncidentDesk(const fleet::Config& config, std::unique_ptr<store::Store> store, std::uint64_t key);
   [[nodiscard]] Result<void> take_back();
   void tell(const incident::Book::Changed& changed);             // requires: mutex_
+  void publish(const incident::Incident& item);                  // requires: mutex_
   [[nodiscard]] incident::Book::Changed measured(WallTime now);  // requires: mutex_
 
   store::Writer writer_;
-  EventRing events_;
+  EventRing events_, status_events_;
 
   mutable std::mutex mutex_;
-  incident::Book book_;                             // guarded by mutex_
-  std::vector<incident::Change> changes_;           // guarded by mutex_; oldest first
-  std::uint64_t last_change_ = 0;                   // guarded by mutex_
-  std::map<std::uint64_t, incident::Status> told_;  // guarded by mutex_
+  incident::Book book_;                    // guarded by mutex_
+  std::vector<incident::Change> changes_;  // guarded by mutex_; oldest first
+  std::uint64_t last_change_ = 0;          // guarded by mutex_
+  std::map<std::uint64_t, Told> told_;     // guarded by mutex_
 
   const std::uint64_t key_;
   incident::ImpactLedger ledger_;  // guarded by mutex_

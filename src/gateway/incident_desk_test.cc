@@ -55,9 +55,9 @@ class TestFile {
   std::filesystem::path path_;
 };
 
-std::vector<std::string> types(const IncidentDesk& desk) {
+std::vector<std::string> types(const EventRing& ring) {
   std::vector<std::string> found;
-  for (const auto& event : desk.events().after(0)) found.push_back(event.type);
+  for (const auto& event : ring.after(0)) found.push_back(event.type);
   return found;
 }
 
@@ -80,12 +80,29 @@ TEST(IncidentDesk, AFindingBecomesAnIncidentThatADrainContains) {
   const incident::Routing drained{"s1", true, 0, 0};
   desk->on_routing({&drained, 1}, kNow + minutes(1));
   EXPECT_EQ(desk->incident(1).value()->status, Status::contained);
-  EXPECT_THAT(types(*desk), ElementsAre("incident.opened", "incident.updated", "incident.status"));
+  EXPECT_THAT(types(desk->events()), ElementsAre("incident.opened", "incident.status"));
+  EXPECT_THAT(desk->events().after(0)[0].data, HasSubstr("50 % of requests went there"));
   EXPECT_THAT(desk->metrics_text(), HasSubstr("truekeel_incidents{status=\"contained\"} 1\n"));
   EXPECT_THAT(desk->drained_before(), ElementsAre("s1"));
   EXPECT_TRUE(desk->resolve(1, "why", kNow + minutes(2)));
   EXPECT_FALSE(desk->resolve(1, "why", kNow + minutes(2)));
   EXPECT_TRUE(desk->drained_before().empty());
+}
+
+TEST(IncidentDesk, ToldIsWhatTheBriefShows) {
+  auto desk = IncidentDesk::open(config(), 1).value();
+  desk->on_finding(conviction(), kNow);
+  desk->on_finding(conviction("g"), kNow);
+  EXPECT_THAT(types(desk->events()), ElementsAre("incident.opened")) << "more evidence of the same";
+  for (const std::uint64_t session : {5, 6, 7}) {
+    desk->on_routed(session == 5 ? "s1" : "s2", "c", {.hash = session}, kNow);
+  }
+  desk->measure(kNow);
+  desk->measure(kNow + minutes(1));
+  EXPECT_THAT(types(desk->events()), ElementsAre("incident.opened", "incident.updated"));
+  EXPECT_TRUE(desk->resolve(1, "why", kNow + minutes(2)));
+  EXPECT_THAT(types(desk->status_events()), ElementsAre("incident.opened", "incident.status"));
+  EXPECT_EQ(desk->status_events().last(), 2u) << "numbered without gaps, so that a gap is a miss";
 }
 
 TEST(IncidentDesk, ChangesGetNumbersAndAreRankedForWhatComesLater) {
@@ -122,7 +139,8 @@ TEST(IncidentDesk, ARestartForgetsNothing) {
   EXPECT_EQ(desk->incident(1).value(), before);
   EXPECT_EQ(desk->add_change({.at = kNow, .kind = "flag", .summary = "x"}).value().number, 2u);
   desk->on_finding(conviction("g"), kNow + minutes(1));
-  EXPECT_THAT(types(*desk), testing::Not(testing::Contains("incident.opened"))) << "it was told before";
+  EXPECT_THAT(types(desk->events()), testing::Not(testing::Contains("incident.opened")))
+      << "it was told before";
 }
 
 TEST(IncidentDesk, AnUnreadableRowIsAnErrorAndStaysAsItIs) {

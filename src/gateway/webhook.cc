@@ -15,10 +15,6 @@ namespace {
 constexpr Duration kLook = std::chrono::milliseconds(200);
 constexpr std::size_t kAnswerBytesMax = 64 << 10;
 
-bool is_told(const Event& event) {
-  return event.type == "incident.opened" || event.type == "incident.status";
-}
-
 }  // namespace
 
 Webhook::Webhook(http::Net& net, const EventRing& events, http::Place place, WebhookKey key,
@@ -36,7 +32,6 @@ http::Task<void> Webhook::run() {
     for (const auto& event : events_.after(seen_)) {
       missed_ += event.number - seen_ - 1;
       seen_ = event.number;
-      if (!is_told(event)) continue;
       const bool taken = co_await deliver(event);
       ++(taken ? delivered_ : given_up_);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells another program of incidents: their beginning and every change of status, signed, in order, each
-// until it is taken or given up. Thread safety: one thread; counts from any thread. Invariant: at most one
-// call at a time; what waits is the event ring, which is bounded.
+// Tells another program of events, as of the beginning of incidents and of every change of their status:
+// signed, in order, each until it is taken or given up. Thread safety: one thread; counts from any thread.
+// Invariant: at most one call at a time; what waits is the event ring, which is bounded.
 #pragma once
 
 #include <atomic>
