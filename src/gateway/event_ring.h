@@ -14,7 +14,7 @@ namespace truekeel::gateway {
 struct Event {
   std::uint64_t number = 0;  ///< 1, 2, 3, ...
   std::string type;          ///< incident.opened, incident.status, incident.updated, change.added
-  std::string id;            ///< the same for the same event after a restart
+  std::string id;            ///< the same for the same event after a restart, and of no other
   std::string data;          ///< JSON
 };
 

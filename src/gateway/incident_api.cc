@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -58,10 +59,6 @@ std::string list_json(std::string_view name, const Items& items, Show show) {
 std::string_view rest_of(std::string_view path, std::string_view prefix) {
   if (!path.starts_with(prefix) || path.size() <= prefix.size() + 1 || path[prefix.size()] != '/') return {};
   return path.substr(prefix.size() + 1);
-}
-
-std::string sse(const Event& event) {
-  return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", event.number, event.type, event.data);
 }
 
 }  // namespace
@@ -155,14 +152,26 @@ IncidentApi::Answer IncidentApi::post_change(const std::string& body) {
   return Answer::json(incident::to_json(*added), desk_.kept() ? 201 : 202);
 }
 
-http::Task<void> IncidentApi::follow(http::Exchange& exchange) {
-  std::uint64_t seen = desk_.events().last();
-  if (const auto last = exchange.request().headers.find("last-event-id")) {
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(last->data(), last->data() + last->size(), number);
-    // Numbers begin anew with the process: an id beyond ours is of an earlier one.
-    if (error == std::errc() && number < seen) seen = number;
+std::string IncidentApi::sse(const Event& event) const {
+  return fmt::format("id: {}.{}\nevent: {}\ndata: {}\n\n", started_.time_since_epoch().count(), event.number,
+                     event.type, event.data);
+}
+
+/// The number of the last event that a follower has seen. Numbers begin anew with the process: of another
+/// start's follower nothing of ours was seen.
+std::uint64_t IncidentApi::seen_by(const http::Headers& headers) const {
+  const auto last = headers.find("last-event-id");
+  if (!last) return desk_.events().last();
+  const auto ours = fmt::format("{}.", started_.time_since_epoch().count());
+  std::uint64_t number = 0;
+  if (last->starts_with(ours)) {
+    std::from_chars(last->data() + ours.size(), last->data() + last->size(), number);
   }
+  return std::min(number, desk_.events().last());
+}
+
+http::Task<void> IncidentApi::follow(http::Exchange& exchange) {
+  std::uint64_t seen = seen_by(exchange.request().headers);
   exchange.start(200, {{"content-type", "text/event-stream"}, {"cache-control", "no-store"}});
   Instant spoken = net_.now();
   if (!co_await exchange.write(": follows incidents and changes\n\n")) co_return;

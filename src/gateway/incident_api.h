@@ -13,7 +13,7 @@ namespace truekeel::gateway {
 class IncidentApi {
  public:
   /// Both are borrowed for life.
-  IncidentApi(http::Net& net, IncidentDesk& desk) : net_(net), desk_(desk) {}
+  IncidentApi(http::Net& net, IncidentDesk& desk) : net_(net), desk_(desk), started_(net.wall_now()) {}
 
   /// Whether a path (without its query) is one of these.
   [[nodiscard]] static bool serves(std::string_view path);
@@ -29,9 +29,12 @@ class IncidentApi {
   [[nodiscard]] Answer request(std::string_view id) const;
   [[nodiscard]] Answer post_change(const std::string& body);
   http::Task<void> follow(http::Exchange& exchange);
+  [[nodiscard]] std::string sse(const Event& event) const;
+  [[nodiscard]] std::uint64_t seen_by(const http::Headers& headers) const;
 
   http::Net& net_;
   IncidentDesk& desk_;
+  const WallTime started_;  // tells the events of this start from those of others
 };
 
 }  // namespace truekeel::gateway

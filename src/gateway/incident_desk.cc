@@ -23,9 +23,12 @@ store::WriterOptions writer_options(const fleet::Config& config) {
   return options;
 }
 
-/// The same for the same event after a restart.
+/// The same for the same event after a restart. Numbers alone are used again, by replicas and by who keeps
+/// nothing: when the incident was opened tells them apart.
 std::string event_id(const incident::Incident& item) {
-  return fmt::format("{}-{}", incident::id_of(item.number), item.history.size());
+  const auto opened = item.history.empty() ? item.times.detected : item.history.front().at;
+  return fmt::format("{}-{}-{}", incident::id_of(item.number), opened.time_since_epoch().count(),
+                     item.history.size());
 }
 
 /// Ascending, each number once.

@@ -20,11 +20,10 @@ class MemoryStore final : public Store {
 
   Result<bool> prune(const Retention& keep) override {
     const std::lock_guard lock(mutex_);
-    std::erase_if(incidents_, [&](const auto& item) {
-      const auto& closed = item.second.times.resolved;
-      return closed && *closed < keep.incidents_from;
+    forget_but_last(incidents_, [&](const incident::Incident& item) {
+      return item.times.resolved && *item.times.resolved < keep.incidents_from;
     });
-    std::erase_if(changes_, [&](const auto& item) { return item.second.at < keep.incidents_from; });
+    forget_but_last(changes_, [&](const incident::Change& item) { return item.at < keep.incidents_from; });
     std::erase_if(requests_, [&](const auto& item) { return item.second.at < keep.requests_from; });
     keep_newest_requests(keep.requests_max);
     return false;
@@ -76,6 +75,12 @@ class MemoryStore final : public Store {
     const std::lock_guard lock(mutex_);
     const auto found = map.find(key);
     return found == map.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  template <class Map, class Old>
+  static void forget_but_last(Map& items, Old old) {
+    std::erase_if(items,
+                  [&](const auto& item) { return item.first < items.rbegin()->first && old(item.second); });
   }
 
   void keep_newest_requests(std::size_t most) {

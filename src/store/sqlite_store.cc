@@ -33,9 +33,12 @@ class SqliteStore final : public Store {
 
   Result<bool> prune(const Retention& keep) override {
     const std::pair<const char*, std::int64_t> rules[] = {
-        {"DELETE FROM incidents WHERE number IN (SELECT number FROM incidents WHERE resolved_ms < ? LIMIT ?)",
+        // The highest numbers stay, so that none is given twice.
+        {"DELETE FROM incidents WHERE number IN (SELECT number FROM incidents WHERE resolved_ms < ?"
+         " AND number < (SELECT max(number) FROM incidents) LIMIT ?)",
          ms_of(keep.incidents_from)},
-        {"DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at_ms < ? LIMIT ?)",
+        {"DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at_ms < ?"
+         " AND number < (SELECT max(number) FROM changes) LIMIT ?)",
          ms_of(keep.incidents_from)},
         {"DELETE FROM requests WHERE row IN (SELECT row FROM requests WHERE at_ms < ? LIMIT ?)",
          ms_of(keep.requests_from)},

@@ -25,7 +25,8 @@ namespace truekeel::store {
 using Item = std::variant<incident::Incident, incident::Change, incident::RequestRecord>;
 
 struct Retention {
-  WallTime incidents_from{};  ///< closed incidents and changes that are older are forgotten
+  /// Closed incidents and changes that are older are forgotten, but for the last number of either.
+  WallTime incidents_from{};
   WallTime requests_from{};
   std::uint64_t requests_max = 1'000'000;
 };

@@ -78,6 +78,15 @@ TEST_P(StoreTest, ForgetsTheOldButNoOpenIncident) {
   EXPECT_TRUE(store->request("new").value().has_value());
 }
 
+TEST_P(StoreTest, RemembersTheHighestNumbers) {
+  write({resolved(test_incident(1), kTestStart), resolved(test_incident(2), kTestStart), test_change(3),
+         test_change(4)});
+  ASSERT_TRUE(store->prune({.incidents_from = kTestStart + hours(1)}));
+  EXPECT_THAT(numbers(), ElementsAre(2));
+  EXPECT_EQ(store->changes(WallTime(), 10).value().size(), 1u);
+  EXPECT_EQ(store->last_change_number().value(), 4u);
+}
+
 TEST_P(StoreTest, KeepsTheNewestRequestsOnly) {
   std::vector<Item> records;
   for (int i = 0; i < 50; ++i) records.emplace_back(test_record(std::to_string(i), kTestStart + hours(i)));

@@ -118,6 +118,7 @@ TEST(Writer, ForgetsByTheClockItIsGiven) {
   Writer writer(make_memory_store(), {.prune_every = milliseconds(1), .now = [&] { return now.load(); }});
   writer.put(test_record("r"));
   writer.put(resolved(test_incident(1), kTestStart));
+  writer.put(test_incident(2));
   writer.flush();
   const auto prune = [&](WallTime at) {
     now = at;
