@@ -123,11 +123,7 @@ incident::Finding Auditor::describe(const Signal& signal, const evidence::Slice&
   incident::Finding finding;
   finding.signal = signal.name();
   finding.detector = signal.detector(cell);
-  for (std::size_t i = 0; i < slice.depth(); ++i) {
-    const auto [attribute, value] = slice.term(i);
-    finding.traffic.push_back(
-        {std::string(evidence::name(attribute)), std::string(signal.names().text(attribute, value))});
-  }
+  finding.traffic = signal.shown(slice);
   finding.expected_false_alarms = budget_.spent();
   finding.onset = finding.first_seen = std::min(time_of(onset), wall_);
   finding.detected = wall_;
@@ -191,7 +187,7 @@ void Auditor::report(std::size_t which, const SignalEvents& events,
     finding.detected = searching ? searching->detected : time_of(culprit.alarmed);
     finding.onset = finding.first_seen = std::min(finding.onset, finding.detected);
     for (const evidence::Slice& other : culprit.same_traffic)
-      finding.same_traffic.push_back(describe(signal, other, culprit.cell, culprit.onset).traffic);
+      finding.same_traffic.push_back(signal.shown(other));
     told_[signal.name() + signal.names().describe(culprit.slice)] = wall_;
     ++culprits_;
     searching.reset();

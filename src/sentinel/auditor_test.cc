@@ -20,8 +20,12 @@ const evidence::Sampling kChat{
 
 class AuditorTest : public testing::Test {
  protected:
-  AnswerId admit(fleet::EndpointId endpoint, bool streamed, std::uint64_t session = 1) {
-    Admission about{.endpoint = endpoint, .context_class = endpoint < 2 ? "short" : "long", .window = 2048};
+  AnswerId admit(fleet::EndpointId endpoint, bool streamed, std::uint64_t session = 1,
+                 std::string client_version = "") {
+    Admission about{.endpoint = endpoint,
+                    .context_class = endpoint < 2 ? "short" : "long",
+                    .window = 2048,
+                    .client_version = std::move(client_version)};
     about.prompt = fleet::TokenRange::exactly(10);
     about.output_most = 100;
     about.session = about.client = session;
@@ -227,6 +231,30 @@ TEST_F(AuditorTraffic, ACulpritThatGoesOnIsToldAgainAsOne) {
   static_cast<void>(book.on_resolved(1, "mended, as somebody thought", *first.attributed));
   static_cast<void>(book.on_finding(again, again.detected));
   EXPECT_EQ(book.find(2)->status, incident::Status::identified);
+}
+
+TEST_F(AuditorTraffic, WhatFewClientsShapeIsNotNamed) {
+  const auto answer = [&](fleet::EndpointId endpoint, std::uint64_t client, const char* version,
+                          double rate) {
+    const AnswerId id = admit(endpoint, true, client, version);
+    records(id, writer_.tokens(20, evidence::Fault::tail_uniform, rate));
+    complete(id, 20);
+  };
+  for (int i = 0; i < 600 && !convicted(); ++i) {
+    for (fleet::EndpointId endpoint = 0; endpoint < 3; ++endpoint) {
+      answer(endpoint, 1 + static_cast<std::uint64_t>(i) % 9, "common", 0);
+      answer(endpoint, 1 + static_cast<std::uint64_t>(i) % 4, "rare", 0.1);
+    }
+    flush();
+  }
+  ASSERT_TRUE(convicted());
+  const incident::Term hidden = {"client_version", "(fewer than 5 clients)"};
+  EXPECT_NE(std::ranges::find(findings_.back().traffic, hidden), findings_.back().traffic.end());
+  for (const auto& finding : findings_) {
+    EXPECT_EQ(incident::describe(finding.traffic).find("rare"), std::string::npos);
+    for (const auto& other : finding.same_traffic)
+      EXPECT_EQ(incident::describe(other).find("rare"), std::string::npos);
+  }
 }
 
 TEST_F(AuditorTraffic, WhatWasKnownSurvivesARestart) {

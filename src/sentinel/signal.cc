@@ -43,6 +43,19 @@ std::optional<Slice> Signal::suspect() const {
   return attribution_.running() ? attribution_.leader() : std::nullopt;
 }
 
+incident::Traffic Signal::shown(const Slice& slice) const {
+  const NodeId node = lattice_.find(slice);
+  const bool all = node != kNoNode && lattice_.may_be_shown(node);
+  incident::Traffic traffic;
+  for (std::size_t i = 0; i < slice.depth(); ++i) {
+    const auto [attribute, value] = slice.term(i);
+    const bool hidden = client_derived(attribute) && !all;
+    traffic.push_back({std::string(name(attribute)),
+                       hidden ? "(fewer than 5 clients)" : std::string(names_.text(attribute, value))});
+  }
+  return traffic;
+}
+
 void Signal::heal(Attribute attribute, std::string_view value) {
   const ValueId id = names_.find(attribute, value);
   if (id == 0) return;

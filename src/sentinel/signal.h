@@ -16,6 +16,7 @@
 #include "evidence/ratio_bets.h"
 #include "evidence/slice.h"
 #include "evidence/snapshot.h"
+#include "incident/traffic.h"
 
 namespace truekeel::sentinel {
 
@@ -49,6 +50,10 @@ class Signal {
 
   /// The culprits with this value are well again: their items count everywhere.
   void heal(evidence::Attribute attribute, std::string_view value);
+
+  /// The slice as people may see it: of what clients shape, with a substitute for the value while few of them
+  /// have traffic there.
+  [[nodiscard]] incident::Traffic shown(const evidence::Slice& slice) const;
 
   [[nodiscard]] const evidence::Lattice& lattice() const { return lattice_; }
   [[nodiscard]] const evidence::ValueNames& names() const { return names_; }

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "incident/incident_json.h"
 #include "sentinel/sentinel.h"
 
 namespace truekeel::sentinel {
@@ -24,24 +25,18 @@ Json rounded(double value) {
   return std::isfinite(value) ? Json(std::round(value * 1000) / 1000) : Json(nullptr);
 }
 
-std::string time_text(WallTime time) {
-  const auto ms = time.time_since_epoch().count();
-  const std::time_t s = static_cast<std::time_t>(ms / 1000);
-  std::tm utc{};
-  gmtime_r(&s, &utc);
-  char text[40];
-  const auto size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  std::snprintf(text + size, sizeof text - size, ".%03dZ", static_cast<int>(ms % 1000));
-  return text;
+/// "endpoint=s1, version=v2"
+std::string name_of(const Signal& signal, const evidence::Slice& slice) {
+  std::string text;
+  for (const auto& [attribute, value] : signal.shown(slice))
+    text += (text.empty() ? "" : ", ") + attribute + "=" + value;
+  return text.empty() ? "all traffic" : text;
 }
 
 Json slice_json(const Signal& signal, const Auditor& auditor, evidence::NodeId node, double log_threshold) {
   const auto& about = signal.lattice().info(node);
   Json where = Json::object();
-  for (std::size_t i = 0; i < about.slice.depth(); ++i) {
-    const auto [attribute, value] = about.slice.term(i);
-    where[std::string(evidence::name(attribute))] = signal.names().text(attribute, value);
-  }
+  for (const auto& [attribute, value] : signal.shown(about.slice)) where[attribute] = value;
   const auto levels = signal.lattice().log_sr(node);
   const std::size_t cell = evidence::leading_cell(levels, signal.lattice().log_weights());
   const double log_m = signal.lattice().log_evidence(node) + log_threshold;
@@ -50,7 +45,7 @@ Json slice_json(const Signal& signal, const Auditor& auditor, evidence::NodeId n
           {"slice", std::move(where)},
           {"log_m", rounded(std::max(log_m, 0.0))},
           {"detector", signal.detector(cell)},
-          {"onset", time_text(auditor.time_of(signal.lattice().onset(node, cell)))},
+          {"onset", incident::rfc3339(auditor.time_of(signal.lattice().onset(node, cell)))},
           {"items", about.items},
           {"answers", about.answers},
           {"tokens", about.tokens},
@@ -129,12 +124,11 @@ class Views {
     for (const Signal* signal : {&auditor_.audit(), &auditor_.invariants()}) {
       const auto suspect = signal->suspect();
       Json culprits = Json::array();
-      for (const auto& slice : signal->lattice().peeled())
-        culprits.push_back(signal->names().describe(slice));
+      for (const auto& slice : signal->lattice().peeled()) culprits.push_back(name_of(*signal, slice));
       list.push_back({{"name", signal->name()},
                       {"detectors", signal->lattice().nodes()},
                       {"bets", signal->bets().cells()},
-                      {"searching", suspect ? Json(signal->names().describe(*suspect)) : Json(nullptr)},
+                      {"searching", suspect ? Json(name_of(*signal, *suspect)) : Json(nullptr)},
                       {"culprits", std::move(culprits)},
                       {"rolled_up", signal->lattice().rolled_up()},
                       {"refused", signal->lattice().refused()}});
