@@ -116,9 +116,11 @@ IncidentApi::Answer IncidentApi::resolve(std::string_view id, const std::string&
     const bool right =
         json.is_object() && json.size() == 1 && json.contains("why") && json["why"].is_string();
     if (right) why = json["why"].get<std::string>();
-    if (!right || why.size() > kReasonMax) {
-      return Answer::problem(400, "Bad request",
-                             R"(the body must be empty or as {"why": "rolled back"}, of at most 500 bytes)");
+    if (!right || why.size() > kReasonMax || !incident::is_plain_line(why)) {
+      return Answer::problem(
+          400, "Bad request",
+          R"(the body must be empty or as {"why": "rolled back"}, of at most 500 bytes and )"
+          "without control characters");
     }
   }
   const auto number = incident::number_of(id);

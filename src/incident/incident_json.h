@@ -31,6 +31,10 @@ namespace truekeel::incident {
 
 inline constexpr std::size_t kChangeTextMax = 500;  ///< bytes of each text of a posted change
 
+/// True when a text fits into one line of a terminal or a log and steers neither: it has no control
+/// characters, neither ASCII's nor those of Latin 1 as UTF-8 has them.
+[[nodiscard]] bool is_plain_line(std::string_view text);
+
 /// "2026-01-02T03:04:05.678Z"
 [[nodiscard]] std::string rfc3339(WallTime at);
 /// Accepts Z or an offset such as +02:00, and any number of digits for fractions of a second.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "incident/incident_json.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
@@ -131,6 +132,13 @@ TEST(PostedChange, SaysWhichFieldIsWrongAndWhatItMustBe) {
   EXPECT_THAT(message(R"({"summary":"s","at":"2300-01-01T00:00:00Z"})"), HasSubstr("a day ahead"));
   EXPECT_THAT(message(R"({"summary":"s","touches":["s1"]})"), HasSubstr("'touches' must be"));
   EXPECT_THAT(message(R"({"summary":"s","oops":1})"), HasSubstr("unknown fields"));
+  for (const char* control : {R"(\u001b[2J)", R"(\n)", R"(\u007f)", R"(\u009b)"}) {
+    EXPECT_THAT(message(fmt::format(R"({{"summary":"a{}b"}})", control)), HasSubstr("without control"));
+    EXPECT_THAT(message(fmt::format(R"({{"summary":"s","touches":{{"version":"{}"}}}})", control)),
+                HasSubstr("'touches' must be"));
+  }
+  EXPECT_THAT(message(R"({"summary":"s","link":"javascript:alert(1)"
+})"), HasSubstr("begins with http"));
   EXPECT_THAT(message(R"({"summary":")" + std::string(501, 'x') + "\"}"), HasSubstr("at most 500 bytes"));
 }
 

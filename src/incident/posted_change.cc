@@ -24,8 +24,9 @@ std::unexpected<Error> wrong(std::string_view field, std::string_view must) {
 Result<std::string> text_field(const Json& json, const char* field) {
   const auto found = json.find(field);
   if (found == json.end()) return std::string();
-  if (!found->is_string() || found->get_ref<const std::string&>().size() > kChangeTextMax) {
-    return wrong(field, fmt::format("a text of at most {} bytes", kChangeTextMax));
+  if (!found->is_string() || found->get_ref<const std::string&>().size() > kChangeTextMax ||
+      !is_plain_line(found->get_ref<const std::string&>())) {
+    return wrong(field, fmt::format("a text of at most {} bytes without control characters", kChangeTextMax));
   }
   return found->get<std::string>();
 }
@@ -38,7 +39,8 @@ Result<Traffic> touches_of(const Json& json) {
   if (!found->is_object() || found->size() > kTermsMax) return wrong("touches", kMust);
   for (const auto& [attribute, value] : found->items()) {
     if (!value.is_string() ||
-        attribute.size() + value.get_ref<const std::string&>().size() > kChangeTextMax) {
+        attribute.size() + value.get_ref<const std::string&>().size() > kChangeTextMax ||
+        !is_plain_line(attribute) || !is_plain_line(value.get_ref<const std::string&>())) {
       return wrong("touches", kMust);
     }
     traffic.push_back({attribute, value.get<std::string>()});
@@ -47,6 +49,15 @@ Result<Traffic> touches_of(const Json& json) {
 }
 
 }  // namespace
+
+bool is_plain_line(std::string_view text) {
+  unsigned char before = 0;
+  for (const unsigned char byte : text) {
+    if (byte < 0x20 || byte == 0x7f || (before == 0xc2 && byte < 0xa0)) return false;
+    before = byte;
+  }
+  return true;
+}
 
 Result<Change> posted_change(std::string_view text, WallTime now) {
   const auto json = Json::parse(text, nullptr, false);
@@ -68,6 +79,9 @@ Result<Change> posted_change(std::string_view text, WallTime now) {
     *place = std::move(*value);
   }
   if (change.summary.empty()) return wrong("summary", "a line that says what changed");
+  if (!change.link.empty() && !change.link.starts_with("http://") && !change.link.starts_with("https://")) {
+    return wrong("link", "an address that begins with http:// or https://");
+  }
   if (const auto kind = json.find("kind"); kind != json.end()) {
     if (!kind->is_string() ||
         std::ranges::find(kKinds, kind->get_ref<const std::string&>()) == kKinds.end()) {

@@ -13,6 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto change = incident::posted_change(text, WallTime(std::chrono::hours(490'000)));
   if (!change) return 0;
   const auto back = incident::change_from_json(incident::to_json(*change));
+  TK_ASSERT(incident::is_plain_line(change->summary) && incident::is_plain_line(change->link));
   TK_ASSERT(back.has_value() && back->at == change->at && back->touches.size() == change->touches.size());
   return 0;
 }

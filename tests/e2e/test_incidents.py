@@ -155,6 +155,7 @@ def test_errors_are_problems_that_say_what_to_do(gateway):
     assert "'kind' must be deploy" in problem(gateway, "changes", b'{"summary":"s","kind":"x"}', "POST")[1]
     assert problem(gateway, "changes", b"", "DELETE")[0] == 405
     assert problem(gateway, "incidents/inc-1/resolve", b'{"oops":1}', "POST")[0] == 400
+    assert "control characters" in problem(gateway, "incidents/inc-1/resolve", b'{"why":"\\u001b[2J"}', "POST")[1]
 
 
 def test_explain_tells_how_a_request_was_handled(gateway):
