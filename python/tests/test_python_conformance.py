@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import truekeel
-from conftest import ROOT
 from truekeel import conformance
 from truekeel.conformance.numpy_reference import NumpyReference
+
+ROOT = Path(__file__).parents[2]
 
 
 class Package:

@@ -4,8 +4,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from conftest import ROOT
+ROOT = Path(__file__).parents[2]
 
 
 def test_pip_installs_a_package_that_selects(tmp_path):
