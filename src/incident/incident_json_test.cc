@@ -137,8 +137,7 @@ TEST(PostedChange, SaysWhichFieldIsWrongAndWhatItMustBe) {
     EXPECT_THAT(message(fmt::format(R"({{"summary":"s","touches":{{"version":"{}"}}}})", control)),
                 HasSubstr("'touches' must be"));
   }
-  EXPECT_THAT(message(R"({"summary":"s","link":"javascript:alert(1)"
-})"), HasSubstr("begins with http"));
+  EXPECT_THAT(message(R"x({"summary":"s","link":"javascript:alert(1)"})x"), HasSubstr("begins with http"));
   EXPECT_THAT(message(R"({"summary":")" + std::string(501, 'x') + "\"}"), HasSubstr("at most 500 bytes"));
 }
 
