@@ -50,7 +50,7 @@ incident::Traffic Signal::shown(const Slice& slice) const {
   for (std::size_t i = 0; i < slice.depth(); ++i) {
     const auto [attribute, value] = slice.term(i);
     const bool hidden = client_derived(attribute) && !all;
-    traffic.push_back({std::string(name(attribute)),
+    traffic.push_back({std::string(evidence::name(attribute)),
                        hidden ? "(fewer than 5 clients)" : std::string(names_.text(attribute, value))});
   }
   return traffic;
