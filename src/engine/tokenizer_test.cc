@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/philox.h"
+#include "base/test_folder.h"
 #include "engine/llama_vocabulary.h"
 #include "engine/test_model.h"
 
@@ -144,7 +145,8 @@ TEST(Tokenizer, SaysWhatIsWrongWithAFile) {
   const auto missing = Tokenizer::load("/nowhere/model.gguf");
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error(), (Error{ErrorCode::not_found, "no model file '/nowhere/model.gguf'"}));
-  const std::string no_model = ::testing::TempDir() + "no_model.gguf";
+  const TestFolder folder;
+  const std::string no_model = folder.file("no_model.gguf");
   std::ofstream(no_model) << "this is no GGUF";
   EXPECT_EQ(Tokenizer::load(no_model).error().code, ErrorCode::invalid_argument);
 }

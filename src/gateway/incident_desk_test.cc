@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/incident_desk.h"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <unistd.h>
 
-#include <filesystem>
-
+#include "base/test_folder.h"
 #include "incident/test_fleet.h"
 #include "store/sqlite.h"
 
@@ -37,23 +34,6 @@ pools:
 incident::Finding conviction(const std::string& id = "f") {
   return incident::test_finding(id, kS1, kNow, true);
 }
-
-/// A database that goes with the object.
-class TestFile {
- public:
-  explicit TestFile(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() /
-              fmt::format("truekeel-desk-{}-{}.db", name, getpid())) {}
-  ~TestFile() {
-    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path_.string() + suffix);
-  }
-  TestFile(const TestFile&) = delete;
-  TestFile& operator=(const TestFile&) = delete;
-  [[nodiscard]] std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::vector<std::string> types(const EventRing& ring) {
   std::vector<std::string> found;
@@ -126,8 +106,9 @@ TEST(IncidentDesk, ExplainsARequestAtOnce) {
 }
 
 TEST(IncidentDesk, ARestartForgetsNothing) {
-  const TestFile file("restart");
-  const auto settings = config("sqlite:" + file.path());
+  const TestFolder folder;
+  const std::string file = folder.file("gateway.db");
+  const auto settings = config("sqlite:" + file);
   incident::Incident before;
   {
     auto desk = IncidentDesk::open(settings, 1).value();
@@ -144,8 +125,9 @@ TEST(IncidentDesk, ARestartForgetsNothing) {
 }
 
 TEST(IncidentDesk, AnUnreadableRowIsAnErrorAndStaysAsItIs) {
-  const TestFile file("unreadable");
-  const auto settings = config("sqlite:" + file.path());
+  const TestFolder folder;
+  const std::string file = folder.file("gateway.db");
+  const auto settings = config("sqlite:" + file);
   for (const char* table : {"incidents", "changes"}) {
     {
       auto desk = IncidentDesk::open(settings, 1).value();
@@ -153,14 +135,13 @@ TEST(IncidentDesk, AnUnreadableRowIsAnErrorAndStaysAsItIs) {
       static_cast<void>(desk->add_change({.at = kNow, .kind = "deploy", .summary = "v1"}));
     }
     const std::string spoil = std::string("UPDATE ") + table + " SET json = json || ";
-    ASSERT_TRUE(store::Database::open(file.path()).value().run(spoil + "'x' WHERE number = 1"));
+    ASSERT_TRUE(store::Database::open(file).value().run(spoil + "'x' WHERE number = 1"));
     const auto opened = IncidentDesk::open(settings, 1);
     ASSERT_FALSE(opened.has_value());
     EXPECT_EQ(opened.error().code, ErrorCode::unavailable);
     EXPECT_THAT(opened.error().message, HasSubstr(" 1 is not readable"));
-    ASSERT_TRUE(store::Database::open(file.path())
-                    .value()
-                    .run(std::string("UPDATE ") + table + " SET json = rtrim(json, 'x') WHERE number = 1"));
+    ASSERT_TRUE(store::Database::open(file).value().run(std::string("UPDATE ") + table +
+                                                        " SET json = rtrim(json, 'x') WHERE number = 1"));
   }
 }
 

@@ -8,21 +8,22 @@
 #include <openssl/x509v3.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "base/test_folder.h"
 #include "http/net.h"
 #include "http/tls.h"
 
 namespace truekeel::http {
 
-/// A self-signed certificate for `names` ("DNS:a,IP:127.0.0.1") and its key, in files of the test's folder.
+/// A self-signed certificate for `names` ("DNS:a,IP:127.0.0.1") and its key, in files that go when the
+/// process ends. One of the same name replaces them.
 struct TestCertificate {
   explicit TestCertificate(const std::string& name,
                            const std::string& names = "DNS:server,DNS:behind,IP:127.0.0.1")
-      : cert(testing::TempDir() + name + ".crt"), key(testing::TempDir() + name + ".key") {
+      : cert(folder().file(name + ".crt")), key(folder().file(name + ".key")) {
     EVP_PKEY* pair = EVP_EC_gen("P-256");
     X509* made = X509_new();
     X509_set_version(made, X509_VERSION_3);
@@ -48,6 +49,10 @@ struct TestCertificate {
   const std::string cert, key;
 
  private:
+  static const TestFolder& folder() {
+    static const TestFolder made;
+    return made;
+  }
   template <class Write>
   static void write(const std::string& path, Write put) {
     std::FILE* file = std::fopen(path.c_str(), "w");

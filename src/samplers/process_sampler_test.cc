@@ -8,6 +8,8 @@
 #include <fstream>
 #include <thread>
 
+#include "base/test_folder.h"
+
 namespace truekeel::samplers {
 namespace {
 
@@ -53,7 +55,8 @@ TEST(ProcessSampler, StartsAgainAfterADeathAndSaysHowItDied) {
 }
 
 TEST(ProcessSampler, KillsASilentChildWithAllThatItStarted) {
-  const std::string pid_file = testing::TempDir() + "/grandchild.pid";
+  const TestFolder folder;
+  const std::string pid_file = folder.file("grandchild.pid");
   auto sampler =
       start(std::string(kHello) + "; sleep 1000 & echo $! > " + pid_file + "; wait", {.call_timeout = 200ms});
   ASSERT_TRUE(sampler);

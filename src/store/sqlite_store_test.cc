@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/philox.h"
+#include "base/test_folder.h"
 #include "incident/incident_json.h"
 #include "store/schema.h"
 #include "store/test_items.h"
@@ -22,22 +23,22 @@ using testing::HasSubstr;
 
 TEST(SqliteStore, SurvivesAClose) {
   const TestFolder folder;
-  ASSERT_TRUE(open_sqlite_store(folder.file()).value()->write(std::vector<Item>{test_incident(4)}));
-  EXPECT_EQ(open_sqlite_store(folder.file()).value()->incident(4).value(), test_incident(4));
+  ASSERT_TRUE(open_sqlite_store(folder.file("store.db")).value()->write(std::vector<Item>{test_incident(4)}));
+  EXPECT_EQ(open_sqlite_store(folder.file("store.db")).value()->incident(4).value(), test_incident(4));
 }
 
 TEST(SqliteStore, EveryEarlierSchemaIsBroughtUpToDateWithItsRows) {
   for (int version = 0; version <= kSchemaVersion; ++version) {
     const TestFolder folder;
     {
-      auto database = Database::open(folder.file()).value();
+      auto database = Database::open(folder.file("store.db")).value();
       ASSERT_TRUE(migrate(database, version));
       if (version >= 1) {
         auto insert = database.prepare("INSERT INTO incidents (number, json) VALUES (3, ?)");
         ASSERT_TRUE(insert.bind(incident::to_json(test_incident(3))).run());
       }
     }
-    auto store = open_sqlite_store(folder.file());
+    auto store = open_sqlite_store(folder.file("store.db"));
     ASSERT_TRUE(store.has_value()) << "from version " << version << ": " << store.error().message;
     EXPECT_EQ((*store)->incident(3).value().has_value(), version >= 1);
     EXPECT_TRUE((*store)->write(std::vector<Item>{test_incident(5), test_change(1), test_record("r")}));
@@ -46,9 +47,9 @@ TEST(SqliteStore, EveryEarlierSchemaIsBroughtUpToDateWithItsRows) {
 
 TEST(SqliteStore, ANewerSchemaIsRefusedAndLeftAlone) {
   const TestFolder folder;
-  ASSERT_TRUE(open_sqlite_store(folder.file()));
-  ASSERT_TRUE(Database::open(folder.file()).value().run("PRAGMA user_version = 99"));
-  const auto opened = open_sqlite_store(folder.file());
+  ASSERT_TRUE(open_sqlite_store(folder.file("store.db")));
+  ASSERT_TRUE(Database::open(folder.file("store.db")).value().run("PRAGMA user_version = 99"));
+  const auto opened = open_sqlite_store(folder.file("store.db"));
   ASSERT_FALSE(opened.has_value());
   EXPECT_THAT(opened.error().message, HasSubstr("run the newer program"));
 }
@@ -64,15 +65,15 @@ TEST(SqliteStore, WhatIsNoStoreOfOursIsRefused) {
 
 TEST(SqliteStore, TwoGatewaysCannotShareAFile) {
   const TestFolder folder;
-  const auto first = open_sqlite_store(folder.file()).value();
+  const auto first = open_sqlite_store(folder.file("store.db")).value();
   ASSERT_TRUE(first->write(std::vector<Item>{test_incident(1)}));
-  EXPECT_THAT(open_sqlite_store(folder.file()).error().message, HasSubstr("another gateway"));
+  EXPECT_THAT(open_sqlite_store(folder.file("store.db")).error().message, HasSubstr("another gateway"));
 }
 
 TEST(SqliteStore, AFullDatabaseIsAnErrorAndLosesNothing) {
   const TestFolder folder;
   {
-    const auto store = open_sqlite_store(folder.file(), {.pages_max = 30}).value();
+    const auto store = open_sqlite_store(folder.file("store.db"), {.pages_max = 30}).value();
     std::uint64_t written = 0;
     while (store->write(std::vector<Item>{test_incident(written + 1)})) ++written;
     ASSERT_GT(written, 3u);
@@ -82,7 +83,8 @@ TEST(SqliteStore, AFullDatabaseIsAnErrorAndLosesNothing) {
     EXPECT_EQ(again.error().code, ErrorCode::unavailable);
     EXPECT_FALSE(store->incident(9999).value().has_value()) << "a batch is there whole or not at all";
   }
-  EXPECT_TRUE(open_sqlite_store(folder.file()).value()->write(std::vector<Item>{test_incident(9999)}));
+  EXPECT_TRUE(
+      open_sqlite_store(folder.file("store.db")).value()->write(std::vector<Item>{test_incident(9999)}));
 }
 
 /// Runs `body` in a child process and returns its wait status.
@@ -104,7 +106,7 @@ TEST(SqliteStore, ADiskThatIsFullIsAnErrorAndNoCrash) {
     signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{200'000, 200'000};
     setrlimit(RLIMIT_FSIZE, &limit);
-    const auto store = open_sqlite_store(folder.file());
+    const auto store = open_sqlite_store(folder.file("store.db"));
     if (!store) _exit(1);
     for (std::uint64_t number = 1; number < 10'000; ++number) {
       if (!(*store)->write(std::vector<Item>{test_incident(number)}))
@@ -138,7 +140,7 @@ TEST(SqliteStore, WhatWasAcknowledgedIsThereAfterKill9) {
     int ends[2];
     ASSERT_EQ(pipe(ends), 0);
     const pid_t child = fork();
-    if (child == 0) write_for_ever(folder.file(), ends[1]);
+    if (child == 0) write_for_ever(folder.file("store.db"), ends[1]);
     close(ends[1]);
     std::this_thread::sleep_for(std::chrono::microseconds(500 + random.below(40'000)));
     kill(child, SIGKILL);
@@ -149,7 +151,7 @@ TEST(SqliteStore, WhatWasAcknowledgedIsThereAfterKill9) {
     while (read(ends[0], &number, sizeof number) == sizeof number) acknowledged = number;
     close(ends[0]);
 
-    const auto store = open_sqlite_store(folder.file());
+    const auto store = open_sqlite_store(folder.file("store.db"));
     ASSERT_TRUE(store.has_value()) << store.error().message;
     const auto all = (*store)->incidents(1'000'000).value();
     ASSERT_GE(all.size(), acknowledged) << "round " << round << ", seed " << kSeed;

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/test_folder.h"
 #include "store/sqlite_store.h"
 #include "store/test_items.h"
 
@@ -19,7 +20,8 @@ enum class Kind { memory, sqlite };
 class StoreTest : public testing::TestWithParam<Kind> {
  protected:
   void SetUp() override {
-    store = GetParam() == Kind::memory ? make_memory_store() : open_sqlite_store(folder.file()).value();
+    store =
+        GetParam() == Kind::memory ? make_memory_store() : open_sqlite_store(folder.file("store.db")).value();
   }
   void write(std::vector<Item> items) { ASSERT_TRUE(store->write(items).has_value()); }
   std::vector<std::uint64_t> numbers() {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Items and folders for the store's tests.
+// Items for the store's tests.
 #pragma once
 
-#include <filesystem>
 #include <string>
 
 #include "incident/book.h"
@@ -36,27 +35,5 @@ inline incident::RequestRecord test_record(std::string id, WallTime at = inciden
   record.endpoint = "s1";
   return record;
 }
-
-/// An empty folder that goes with the object.
-class TestFolder {
- public:
-  TestFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "truekeel-store-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TestFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-
-  [[nodiscard]] std::string file(const std::string& name = "store.db") const {
-    return (path_ / name).string();
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace truekeel::store

@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "base/test_folder.h"
 #include "store/sqlite_store.h"
 #include "store/test_items.h"
 
@@ -59,10 +60,10 @@ TEST(Writer, WritesWhatItIsGiven) {
 TEST(Writer, EndsWithEverythingWritten) {
   const TestFolder folder;
   {
-    Writer writer(open_sqlite_store(folder.file()).value(), {.now = at_start});
+    Writer writer(open_sqlite_store(folder.file("store.db")).value(), {.now = at_start});
     for (std::uint64_t i = 1; i <= 3000; ++i) writer.put(test_record(std::to_string(i)));
   }
-  EXPECT_TRUE(open_sqlite_store(folder.file()).value()->request("3000").value().has_value());
+  EXPECT_TRUE(open_sqlite_store(folder.file("store.db")).value()->request("3000").value().has_value());
 }
 
 TEST(Writer, AFullDiskIsShownAndIncidentsWaitForRoom) {
@@ -100,7 +101,7 @@ TEST(Writer, AFullQueueDropsRecordsBeforeIncidents) {
 TEST(Writer, ForgetsAllThatIsTooOldAtOnce) {
   const TestFolder folder;
   constexpr std::uint64_t kOld = 12'000;  // of which one call of prune() removes less than half
-  auto store = open_sqlite_store(folder.file()).value();
+  auto store = open_sqlite_store(folder.file("store.db")).value();
   std::vector<Item> records;
   for (std::uint64_t i = 1; i <= kOld; ++i) records.emplace_back(test_record(std::to_string(i)));
   ASSERT_TRUE(store->write(records));

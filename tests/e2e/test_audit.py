@@ -1,11 +1,13 @@
 """The audit of live answers: unseen by clients, quiet on clean servers, and certain of a faulty one."""
 
+import contextlib
 import json
 import math
 import os
 import random
 import re
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -191,7 +193,15 @@ def signals_of(gateway: Gateway, body: dict) -> list[dict]:
     """What each signal did with a request, as `truekeel explain` has it."""
     request = urllib.request.Request(f"{gateway.url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answered:
-        return view(gateway, f"requests/{answered.headers['x-truekeel-request-id']}")["signals"]
+        answered.read()
+        record = f"{gateway.admin}/api/v1/requests/{answered.headers['x-truekeel-request-id']}"
+
+    def written():
+        """The record is made when the exchange is over on both sides: just after its last byte."""
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(record) as known:
+            return json.load(known)["signals"]
+
+    return wait_until(written, what="the request's record")
 
 
 def test_explain_says_whether_an_answer_was_looked_at(tmp_path):
