@@ -3,13 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/io_context.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/commands.h"
-#include "http/client.h"
-#include "http/tcp_net.h"
-#include "http/url.h"
 
 namespace truekeel::cli {
 namespace {
@@ -17,21 +14,18 @@ namespace {
 constexpr Duration kLimit = std::chrono::seconds(10);
 constexpr std::size_t kAnswerBytesMax = 64u << 20;
 
-http::Task<void> call(http::Net& net, const http::Place& place, const http::RequestHead& head,
-                      std::string_view body, Result<AdminAnswer>& answer) {
-  http::Client client(net, {});
-  http::Call exchange(client);
-  const http::CallOptions options{.first_byte = kLimit, .idle = kLimit, .deadline = net.now() + kLimit};
-  if (const auto sent = co_await exchange.send(place.endpoint, head, body, options); !sent) {
-    answer = fail(ErrorCode::unavailable, sent.error().message);
-    co_return;
-  }
-  auto text = co_await exchange.read_all(kAnswerBytesMax);
-  if (text) {
-    answer = AdminAnswer{exchange.head().status, std::move(*text)};
-  } else {
-    answer = fail(ErrorCode::unavailable, text.error().message);
-  }
+/// What a gateway of ours says of a problem (RFC 9457); nothing when another server speaks.
+struct Problem {
+  std::string title, detail;
+};
+std::optional<Problem> problem_of(std::string_view body) {
+  const auto json = nlohmann::json::parse(body, nullptr, false);
+  const auto text = [&](const char* field) {
+    const auto found = json.find(field);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  if (!json.is_object() || text("title").empty()) return std::nullopt;
+  return Problem{text("title"), text("detail")};
 }
 
 }  // namespace
@@ -42,22 +36,14 @@ Result<AdminAnswer> ask_admin(const std::string& admin, std::string_view method,
   const auto place = url ? http::place_of(*url) : std::unexpected(url.error());
   if (!place)
     return fail(ErrorCode::invalid_argument, fmt::format("--admin {}: {}", admin, place.error().message));
-  const http::RequestHead head{.method = std::string(method),
-                               .target = place->prefix + path,
-                               .minor_version = 1,
-                               .headers = {{"content-type", "application/json"}}};
-  boost::asio::io_context context(1);
-  const auto net = http::make_tcp_net(context);
-  Result<AdminAnswer> answer = fail(ErrorCode::internal, "no answer");
-  http::spawn(*net, call(*net, *place, head, body, answer));
-  context.run();
+  auto answer = http::fetch(*place, method, path, body, kLimit, kAnswerBytesMax);
   if (!answer) {
     return fail(ErrorCode::unavailable,
                 fmt::format("no gateway answers at {} ({}): is `truekeel serve` running, and is "
                             "this its admin address (--admin URL)?",
                             admin, answer.error().message));
   }
-  return answer;
+  return std::move(*answer);
 }
 
 int report_failure(std::string_view command, const Result<AdminAnswer>& answer) {
@@ -65,12 +51,18 @@ int report_failure(std::string_view command, const Result<AdminAnswer>& answer) 
     fmt::print(stderr, "truekeel {}: {}\n", command, answer.error().message);
     return answer.error().code == ErrorCode::invalid_argument ? kUsage : kEnvironment;
   }
-  const auto problem = nlohmann::json::parse(answer->body, nullptr, false);
-  const auto text = [&](const char* field) {
-    return problem.is_object() ? problem.value(field, std::string()) : std::string();
-  };
-  fmt::print(stderr, "truekeel {}: {}: {}\n", command, text("title"), text("detail"));
+  const auto problem = problem_of(answer->body);
+  if (!problem) return report_stranger(command, fmt::format("its answer has status {}", answer->status));
+  fmt::print(stderr, "truekeel {}: {}: {}\n", command, problem->title, problem->detail);
   return answer->status == 400 || answer->status == 404 ? kUsage : kEnvironment;
+}
+
+int report_stranger(std::string_view command, std::string_view why) {
+  fmt::print(stderr,
+             "truekeel {}: what answers is not the admin port of a gateway of this version ({}): is --admin "
+             "right?\n",
+             command, why);
+  return kEnvironment;
 }
 
 }  // namespace truekeel::cli

@@ -6,13 +6,11 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "http/fetch.h"
 
 namespace truekeel::cli {
 
-struct AdminAnswer {
-  int status = 0;
-  std::string body;
-};
+using AdminAnswer = http::Fetched;
 
 inline constexpr const char* kDefaultAdmin = "http://127.0.0.1:9090";
 
@@ -22,5 +20,8 @@ inline constexpr const char* kDefaultAdmin = "http://127.0.0.1:9090";
 
 /// Prints why an answer is not what was asked for, and gives the exit code for it.
 [[nodiscard]] int report_failure(std::string_view command, const Result<AdminAnswer>& answer);
+
+/// The same where an answer cannot be read: another server, or another version.
+[[nodiscard]] int report_stranger(std::string_view command, std::string_view why);
 
 }  // namespace truekeel::cli

@@ -29,15 +29,15 @@ struct Arguments {
 int list(const Arguments& arguments) {
   const auto answer = ask_admin(arguments.admin, "GET", kPath);
   if (!answer || answer->status != 200) return report_failure("changes", answer);
+  const auto changes = incident::changes_from_json(answer->body);
+  if (!changes) return report_stranger("changes", changes.error().message);
   if (arguments.json) {
     fmt::print("{}\n", answer->body);
     return kFine;
   }
-  const auto changes = nlohmann::json::parse(answer->body).at("changes");
-  fmt::print("{} changes are on record{}\n", changes.size(), changes.empty() ? "." : ", the newest first.\n");
-  for (const auto& item : changes) {
-    if (const auto change = incident::change_from_json(item.dump())) fmt::print("{}\n", change_line(*change));
-  }
+  fmt::print("{} changes are on record{}\n", changes->size(),
+             changes->empty() ? "." : ", the newest first.\n");
+  for (const auto& change : *changes) fmt::print("{}\n", change_line(change));
   return kFine;
 }
 
@@ -55,7 +55,8 @@ int add(const Arguments& arguments) {
   const bool kept = answer && answer->status == 201;
   if (!answer || (!kept && answer->status != 202)) return report_failure("changes", answer);
   const auto change = incident::change_from_json(answer->body);
-  if (arguments.json || !change) {
+  if (!change) return report_stranger("changes", change.error().message);
+  if (arguments.json) {
     fmt::print("{}\n", answer->body);
   } else {
     fmt::print("{}. It will be ranked in incidents that began near it.\n\n{}\n",

@@ -26,10 +26,7 @@ int explain(const Arguments& arguments) {
   const auto answer = ask_admin(arguments.admin, "GET", "/api/v1/requests/" + arguments.id);
   if (!answer || answer->status != 200) return report_failure("explain", answer);
   const auto record = incident::request_record_from_json(answer->body);
-  if (!record) {
-    fmt::print(stderr, "truekeel explain: the gateway speaks another version: {}\n", record.error().message);
-    return kEnvironment;
-  }
+  if (!record) return report_stranger("explain", record.error().message);
   fmt::print("{}", arguments.json ? answer->body + "\n" : request_text(*record));
   return kFine;
 }

@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -29,23 +30,17 @@ struct Arguments {
 int list(const Arguments& arguments) {
   const auto answer = ask_admin(arguments.admin, "GET", kPath);
   if (!answer || answer->status != 200) return report_failure("incidents", answer);
-  const auto json = nlohmann::json::parse(answer->body);
-  int open = 0;
-  std::string lines;
-  for (const auto& item : json.at("incidents")) {
-    const auto status = item.at("status").get<std::string>();
-    open += status != "resolved";
-    lines += fmt::format("{:<8} {:<13} {} {}\n", item.at("id").get<std::string>(), status,
-                         item.at("times").at("detected").get<std::string>(),
-                         item.at("headline").get<std::string>());
-  }
+  const auto items = incident::briefs_from_json(answer->body);
+  if (!items) return report_stranger("incidents", items.error().message);
+  const auto open = std::ranges::count_if(*items, [](const auto& item) { return item.status != "resolved"; });
   if (arguments.json) {
     fmt::print("{}\n", answer->body);
-  } else if (lines.empty()) {
+  } else if (items->empty()) {
     fmt::print("No incident is on record.\n");
   } else {
-    fmt::print("{} of {} incidents {} open.\n\n{}", open, json.at("incidents").size(),
-               open == 1 ? "is" : "are", lines);
+    fmt::print("{} of {} incidents {} open.\n\n", open, items->size(), open == 1 ? "is" : "are");
+    for (const auto& [id, status, detected, headline] : *items)
+      fmt::print("{:<8} {:<13} {} {}\n", id, status, detected, headline);
   }
   return open > 0 ? kBad : kFine;
 }
@@ -54,11 +49,7 @@ int print(const Arguments& arguments, const Result<AdminAnswer>& answer) {
   // 202: done, but not written to the store yet.
   if (!answer || (answer->status != 200 && answer->status != 202)) return report_failure("incidents", answer);
   const auto incident = incident::incident_from_json(answer->body);
-  if (!incident) {
-    fmt::print(stderr, "truekeel incidents: the gateway speaks another version: {}\n",
-               incident.error().message);
-    return kEnvironment;
-  }
+  if (!incident) return report_stranger("incidents", incident.error().message);
   fmt::print("{}", arguments.json ? answer->body + "\n" : incident_text(*incident));
   return incident->open() ? kBad : kFine;
 }

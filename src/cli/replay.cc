@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/io_context.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -13,8 +12,7 @@
 #include <string>
 
 #include "cli/commands.h"
-#include "http/client.h"
-#include "http/tcp_net.h"
+#include "http/fetch.h"
 #include "http/url.h"
 
 namespace truekeel::cli {
@@ -77,32 +75,6 @@ std::expected<std::string, std::string> read_text(const std::string& path) {
   return text;
 }
 
-struct Answer {
-  int status = 0;
-  std::string body;
-};
-
-http::Task<void> post(http::Net& net, http::Place place, std::string body, Duration timeout,
-                      http::CallResult<Answer>& result) {
-  http::Client client(net, {});
-  http::Call call(client);
-  http::RequestHead head;
-  head.method = "POST";
-  head.target = place.prefix + "/v1/replay";
-  head.headers.add("content-type", "application/json");
-  const http::CallOptions limits = {.first_byte = timeout, .idle = timeout, .deadline = net.now() + timeout};
-  if (auto sent = co_await call.send(place.endpoint, head, body, limits); !sent) {
-    result = std::unexpected(sent.error());
-    co_return;
-  }
-  auto text = co_await call.read_all(kReportBytesMax);
-  if (text) {
-    result = Answer{call.head().status, std::move(*text)};
-  } else {
-    result = std::unexpected(text.error());
-  }
-}
-
 std::string difference_text(const Json& difference) {
   const auto token = [&](const char* which) {
     const auto& found = difference.at(which);
@@ -148,7 +120,7 @@ ExitCode code_of(int status) {
   return status >= 400 && status < 500 && status != 429 ? kUsage : kEnvironment;
 }
 
-int say(const Options& options, const Answer& answer) {
+int say(const Options& options, const http::Fetched& answer) {
   const auto parsed = Json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
   const bool is_object = parsed.is_object();
   if (answer.status == 200 && is_object && parsed.value("object", "") == "replay") {
@@ -188,11 +160,8 @@ int replay(const Options& options) {
   if (!options.mode.empty()) request["mode"] = options.mode;
   if (options.tolerance) request["tolerance"] = *options.tolerance;
 
-  boost::asio::io_context context(1);
-  const auto net = http::make_tcp_net(context);
-  http::CallResult<Answer> result;
-  http::spawn(*net, post(*net, *place, request.dump(), std::chrono::seconds(options.timeout_s), result));
-  context.run();
+  const auto result = http::fetch(*place, "POST", "/v1/replay", request.dump(),
+                                  std::chrono::seconds(options.timeout_s), kReportBytesMax);
   if (!result)
     return fail_with(options, kEnvironment, fmt::format("{}: {}", options.url, result.error().message));
   return say(options, *result);

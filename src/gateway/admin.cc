@@ -6,24 +6,9 @@
 #include "base/log.h"
 #include "base/url.h"
 #include "fleet/explain.h"
-#include "protocol/errors.h"
 #include "protocol/json.h"
 
 namespace truekeel::gateway {
-
-struct Admin::Answer {
-  int status = 200;
-  std::string type = "application/json";
-  std::string body;
-  std::string_view allow;  // with a 405
-
-  static Answer problem(int status, std::string title, std::string detail) {
-    return {.status = status,
-            .type = "application/problem+json",
-            .body = protocol::problem_body({status, std::move(title), std::move(detail)}),
-            .allow = {}};
-  }
-};
 
 namespace {
 
@@ -53,9 +38,7 @@ http::Task<void> Admin::handle(http::Exchange& exchange) {
     co_return co_await incidents_->handle(exchange);
   }
   const auto answered = answer(request);
-  http::Headers headers = {{"content-type", answered.type}, {"cache-control", "no-store"}};
-  if (!answered.allow.empty()) headers.add("allow", answered.allow);
-  static_cast<void>(co_await exchange.respond(answered.status, headers, answered.body));
+  co_await respond(exchange, answered);
 }
 
 /// A page of some other site must not steer the fleet through the browser of somebody who may: neither by a
@@ -73,9 +56,9 @@ bool Admin::comes_from_here(const http::Headers& headers) {
   return scheme != std::string_view::npos && names_this_machine(origin->substr(scheme + 3));
 }
 
-Admin::Answer Admin::answer(const http::RequestHead& request) {
+AdminAnswer Admin::answer(const http::RequestHead& request) {
   if (!comes_from_here(request.headers)) {
-    return Answer::problem(
+    return AdminAnswer::problem(
         403, "Not from here",
         "the admin API answers requests whose Host, and Origin if there is one, are loopback names; "
         "through a tunnel use http://localhost:PORT");
@@ -83,39 +66,30 @@ Admin::Answer Admin::answer(const http::RequestHead& request) {
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   const bool reads = request.method == "GET" || request.method == "HEAD";
   if (is_action(path) ? request.method != "POST" : !reads) {
-    auto wrong = Answer::problem(405, "Method not allowed",
-                                 fmt::format("{} takes {}", path, is_action(path) ? "POST" : "GET"));
-    wrong.allow = is_action(path) ? "POST" : "GET";
-    return wrong;
+    return AdminAnswer::takes(path, is_action(path) ? "POST" : "GET");
   }
   return reads ? read(path) : act(path);
 }
 
-Admin::Answer Admin::read(std::string_view path) {
+AdminAnswer Admin::read(std::string_view path) {
   const Instant now = net_.now();
-  if (path == "/livez") return {.status = 200, .type = "text/plain", .body = "alive\n", .allow = {}};
+  if (path == "/livez") return {.status = 200, .type = "text/plain", .body = "alive\n"};
   if (path == "/readyz") {
-    if (shared_.ready(now)) return {.status = 200, .type = "text/plain", .body = "ready\n", .allow = {}};
-    return Answer::problem(503, "Not ready",
-                           shared_.draining() ? "shutting down" : "a context class has no ready endpoint");
+    if (shared_.ready(now)) return {.status = 200, .type = "text/plain", .body = "ready\n"};
+    return AdminAnswer::problem(
+        503, "Not ready", shared_.draining() ? "shutting down" : "a context class has no ready endpoint");
   }
   if (path == "/metrics") {
-    return {
-        .status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics(now), .allow = {}};
+    return {.status = 200, .type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics(now)};
   }
   if (path == "/api/v1/fleet") {
-    return {.status = 200,
-            .type = "application/json",
-            .body = shared_.fleet([&](const fleet::Fleet& fleet) { return fleet::fleet_json(fleet, now); }),
-            .allow = {}};
+    return AdminAnswer::json(
+        shared_.fleet([&](const fleet::Fleet& fleet) { return fleet::fleet_json(fleet, now); }));
   }
-  const auto json = [](std::string body) {
-    return Answer{.status = 200, .type = "application/json", .body = std::move(body), .allow = {}};
-  };
-  if (path == "/api/v1/slices") return json(shared_.sentinel().slices_json());
-  if (path == "/api/v1/signals") return json(shared_.sentinel().signals_json());
-  if (path == "/api/v1/coverage") return json(shared_.sentinel().coverage_json());
-  return Answer::problem(
+  if (path == "/api/v1/slices") return AdminAnswer::json(shared_.sentinel().slices_json());
+  if (path == "/api/v1/signals") return AdminAnswer::json(shared_.sentinel().signals_json());
+  if (path == "/api/v1/coverage") return AdminAnswer::json(shared_.sentinel().coverage_json());
+  return AdminAnswer::problem(
       404, "Not found",
       "served are /livez, /readyz, /metrics, /api/v1/fleet, /slices, /signals, /coverage, /incidents, "
       "/changes, /requests/ID, /events, "
@@ -130,48 +104,41 @@ std::string Admin::metrics(Instant now) {
   return text;
 }
 
-Admin::Answer Admin::act(std::string_view path) {
+AdminAnswer Admin::act(std::string_view path) {
   if (const auto name = name_between(path, kEndpoints, "/undrain"); !name.empty()) return drain(name, false);
   if (const auto name = name_between(path, kEndpoints, "/drain"); !name.empty()) return drain(name, true);
   if (const auto name = name_between(path, kEndpoints, "/approve"); !name.empty()) return approve(name);
   if (const auto name = name_between(path, kAffinity, "/unstick"); !name.empty()) return unstick(name);
-  return Answer::problem(404, "Not found",
-                         "actions are endpoints/NAME/drain, endpoints/NAME/undrain, "
-                         "endpoints/NAME/approve, affinity/POOL/unstick");
+  return AdminAnswer::problem(404, "Not found",
+                              "actions are endpoints/NAME/drain, endpoints/NAME/undrain, "
+                              "endpoints/NAME/approve, affinity/POOL/unstick");
 }
 
-Admin::Answer Admin::drain(std::string_view endpoint, bool drained) {
+AdminAnswer Admin::drain(std::string_view endpoint, bool drained) {
   const bool known = shared_.fleet(
       [&](fleet::Fleet& fleet) { return drained ? fleet.drain(endpoint) : fleet.undrain(endpoint); });
   if (!known)
-    return Answer::problem(404, "No such endpoint", fmt::format("no endpoint is named '{}'", endpoint));
+    return AdminAnswer::problem(404, "No such endpoint", fmt::format("no endpoint is named '{}'", endpoint));
   // Who lets an endpoint serve again says that it is well.
   if (!drained) shared_.sentinel().heal(endpoint);
   log_info(drained ? "endpoint.drained" : "endpoint.undrained", {{"endpoint", endpoint}});
-  return {.status = 200,
-          .type = "application/json",
-          .body = fmt::format(R"({{"endpoint":{},"drained":{}}})", protocol::quoted(endpoint), drained),
-          .allow = {}};
+  return AdminAnswer::json(
+      fmt::format(R"({{"endpoint":{},"drained":{}}})", protocol::quoted(endpoint), drained));
 }
 
-Admin::Answer Admin::approve(std::string_view endpoint) {
+AdminAnswer Admin::approve(std::string_view endpoint) {
   if (!shared_.sentinel().approve(endpoint))
-    return Answer::problem(404, "No fingerprint", fmt::format("no endpoint '{}' has stated one", endpoint));
+    return AdminAnswer::problem(404, "No fingerprint",
+                                fmt::format("no endpoint '{}' has stated one", endpoint));
   log_info("endpoint.approved", {{"endpoint", endpoint}});
-  return {.status = 200,
-          .type = "application/json",
-          .body = fmt::format(R"({{"endpoint":{},"approved":true}})", protocol::quoted(endpoint)),
-          .allow = {}};
+  return AdminAnswer::json(fmt::format(R"({{"endpoint":{},"approved":true}})", protocol::quoted(endpoint)));
 }
 
-Admin::Answer Admin::unstick(std::string_view pool) {
+AdminAnswer Admin::unstick(std::string_view pool) {
   const auto epoch = shared_.fleet([&](fleet::Fleet& fleet) { return fleet.unstick(pool); });
-  if (!epoch) return Answer::problem(404, "No such pool", fmt::format("no pool is named '{}'", pool));
+  if (!epoch) return AdminAnswer::problem(404, "No such pool", fmt::format("no pool is named '{}'", pool));
   log_info("pool.unstuck", {{"pool", pool}, {"epoch", *epoch}});
-  return {.status = 200,
-          .type = "application/json",
-          .body = fmt::format(R"({{"pool":{},"epoch":{}}})", protocol::quoted(pool), *epoch),
-          .allow = {}};
+  return AdminAnswer::json(fmt::format(R"({{"pool":{},"epoch":{}}})", protocol::quoted(pool), *epoch));
 }
 
 }  // namespace truekeel::gateway

@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "gateway/admin_answer.h"
 #include "gateway/incident_api.h"
 #include "gateway/shared.h"
 #include "gateway/webhook.h"
@@ -21,15 +22,14 @@ class Admin {
   http::Task<void> handle(http::Exchange& exchange);
 
  private:
-  struct Answer;
-  [[nodiscard]] Answer answer(const http::RequestHead& request);
+  [[nodiscard]] AdminAnswer answer(const http::RequestHead& request);
   [[nodiscard]] static bool comes_from_here(const http::Headers& headers);
-  [[nodiscard]] Answer read(std::string_view path);
+  [[nodiscard]] AdminAnswer read(std::string_view path);
   [[nodiscard]] std::string metrics(Instant now);
-  [[nodiscard]] Answer act(std::string_view path);
-  [[nodiscard]] Answer drain(std::string_view endpoint, bool drained);
-  [[nodiscard]] Answer approve(std::string_view endpoint);
-  [[nodiscard]] Answer unstick(std::string_view pool);
+  [[nodiscard]] AdminAnswer act(std::string_view path);
+  [[nodiscard]] AdminAnswer drain(std::string_view endpoint, bool drained);
+  [[nodiscard]] AdminAnswer approve(std::string_view endpoint);
+  [[nodiscard]] AdminAnswer unstick(std::string_view pool);
 
   http::Net& net_;
   Shared& shared_;

@@ -9,30 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "incident/incident_json.h"
-#include "protocol/errors.h"
 
 namespace truekeel::gateway {
-
-struct IncidentApi::Answer {
-  int status = 200;
-  std::string type = "application/json";
-  std::string body = {};
-  std::string_view allow = {};  // with a 405
-
-  static Answer json(std::string text, int status = 200) {
-    return {.status = status, .body = std::move(text)};
-  }
-  static Answer problem(int status, std::string title, std::string detail) {
-    return {.status = status,
-            .type = "application/problem+json",
-            .body = protocol::problem_body({status, std::move(title), std::move(detail)})};
-  }
-  static Answer takes(std::string_view path, std::string_view methods) {
-    auto wrong = problem(405, "Method not allowed", fmt::format("{} takes {}", path, methods));
-    wrong.allow = methods;
-    return wrong;
-  }
-};
 
 namespace {
 
@@ -73,43 +51,41 @@ http::Task<void> IncidentApi::handle(http::Exchange& exchange) {
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   if (path == kEvents && request.method == "GET") co_return co_await follow(exchange);
   const auto answered = answer(request.method == "HEAD" ? "GET" : request.method, path, exchange.body());
-  http::Headers headers = {{"content-type", answered.type}, {"cache-control", "no-store"}};
-  if (!answered.allow.empty()) headers.add("allow", answered.allow);
-  static_cast<void>(co_await exchange.respond(answered.status, headers, answered.body));
+  co_await respond(exchange, answered);
 }
 
-IncidentApi::Answer IncidentApi::answer(std::string_view method, std::string_view path,
-                                        const std::string& body) {
+AdminAnswer IncidentApi::answer(std::string_view method, std::string_view path, const std::string& body) {
   const bool get = method == "GET", post = method == "POST";
   if (path == kIncidents) {
-    if (!get) return Answer::takes(path, "GET");
-    return Answer::json(list_json("incidents", desk_.incidents(), incident::to_json_brief));
+    if (!get) return AdminAnswer::takes(path, "GET");
+    return AdminAnswer::json(list_json("incidents", desk_.incidents(), incident::to_json_brief));
   }
   if (path == kChanges) {
     if (post) return post_change(body);
-    if (!get) return Answer::takes(path, "GET, POST");
-    return Answer::json(list_json("changes", desk_.changes(),
-                                  [](const incident::Change& change) { return incident::to_json(change); }));
+    if (!get) return AdminAnswer::takes(path, "GET, POST");
+    return AdminAnswer::json(list_json("changes", desk_.changes(), [](const incident::Change& change) {
+      return incident::to_json(change);
+    }));
   }
-  if (path == kEvents) return Answer::takes(path, "GET");
+  if (path == kEvents) return AdminAnswer::takes(path, "GET");
   if (path.starts_with(kRequests)) {
-    return get ? request(path.substr(kRequests.size())) : Answer::takes(path, "GET");
+    return get ? request(path.substr(kRequests.size())) : AdminAnswer::takes(path, "GET");
   }
   auto id = rest_of(path, kIncidents);
-  if (!id.ends_with(kResolve)) return get ? incident(id) : Answer::takes(path, "GET");
+  if (!id.ends_with(kResolve)) return get ? incident(id) : AdminAnswer::takes(path, "GET");
   id.remove_suffix(kResolve.size());
-  return post ? resolve(id, body) : Answer::takes(path, "POST");
+  return post ? resolve(id, body) : AdminAnswer::takes(path, "POST");
 }
 
-IncidentApi::Answer IncidentApi::incident(std::string_view id) const {
+AdminAnswer IncidentApi::incident(std::string_view id) const {
   const auto number = incident::number_of(id);
   const auto found = number ? desk_.incident(*number) : Result<std::optional<incident::Incident>>();
-  if (!found) return Answer::problem(503, "Store not readable", found.error().message);
-  if (!*found) return Answer::problem(404, "No such incident", "GET /api/v1/incidents lists them");
-  return Answer::json(incident::to_json(**found));
+  if (!found) return AdminAnswer::problem(503, "Store not readable", found.error().message);
+  if (!*found) return AdminAnswer::problem(404, "No such incident", "GET /api/v1/incidents lists them");
+  return AdminAnswer::json(incident::to_json(**found));
 }
 
-IncidentApi::Answer IncidentApi::resolve(std::string_view id, const std::string& body) {
+AdminAnswer IncidentApi::resolve(std::string_view id, const std::string& body) {
   std::string why;
   if (!body.empty()) {
     const auto json = nlohmann::json::parse(body, nullptr, false);
@@ -117,7 +93,7 @@ IncidentApi::Answer IncidentApi::resolve(std::string_view id, const std::string&
         json.is_object() && json.size() == 1 && json.contains("why") && json["why"].is_string();
     if (right) why = json["why"].get<std::string>();
     if (!right || why.size() > kReasonMax || !incident::is_plain_line(why)) {
-      return Answer::problem(
+      return AdminAnswer::problem(
           400, "Bad request",
           R"(the body must be empty or as {"why": "rolled back"}, of at most 500 bytes and )"
           "without control characters");
@@ -125,8 +101,8 @@ IncidentApi::Answer IncidentApi::resolve(std::string_view id, const std::string&
   }
   const auto number = incident::number_of(id);
   if (!number || !desk_.resolve(*number, std::move(why), net_.wall_now())) {
-    return Answer::problem(404, "No such open incident",
-                           "GET /api/v1/incidents lists them with their status");
+    return AdminAnswer::problem(404, "No such open incident",
+                                "GET /api/v1/incidents lists them with their status");
   }
   const bool kept = desk_.kept();
   auto resolved = incident(id);
@@ -134,24 +110,24 @@ IncidentApi::Answer IncidentApi::resolve(std::string_view id, const std::string&
   return resolved;
 }
 
-IncidentApi::Answer IncidentApi::request(std::string_view id) const {
+AdminAnswer IncidentApi::request(std::string_view id) const {
   const auto found = desk_.request(id);
-  if (!found) return Answer::problem(503, "Store not readable", found.error().message);
+  if (!found) return AdminAnswer::problem(503, "Store not readable", found.error().message);
   if (!*found) {
-    return Answer::problem(
+    return AdminAnswer::problem(
         404, "No such request",
         "how a request was handled is kept for a day, or a million requests; its id is the "
         "x-truekeel-request-id of its answer");
   }
-  return Answer::json(incident::to_json(**found));
+  return AdminAnswer::json(incident::to_json(**found));
 }
 
-IncidentApi::Answer IncidentApi::post_change(const std::string& body) {
+AdminAnswer IncidentApi::post_change(const std::string& body) {
   auto change = incident::posted_change(body, net_.wall_now());
-  if (!change) return Answer::problem(400, "Bad change", change.error().message);
+  if (!change) return AdminAnswer::problem(400, "Bad change", change.error().message);
   const auto added = desk_.add_change(std::move(*change));
-  if (!added) return Answer::problem(503, "Not recorded", added.error().message);
-  return Answer::json(incident::to_json(*added), desk_.kept() ? 201 : 202);
+  if (!added) return AdminAnswer::problem(503, "Not recorded", added.error().message);
+  return AdminAnswer::json(incident::to_json(*added), desk_.kept() ? 201 : 202);
 }
 
 std::string IncidentApi::sse(const Event& event) const {

@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "gateway/admin_answer.h"
 #include "gateway/incident_desk.h"
 #include "http/server.h"
 
@@ -22,12 +23,11 @@ class IncidentApi {
   http::Task<void> handle(http::Exchange& exchange);
 
  private:
-  struct Answer;
-  [[nodiscard]] Answer answer(std::string_view method, std::string_view path, const std::string& body);
-  [[nodiscard]] Answer incident(std::string_view id) const;
-  [[nodiscard]] Answer resolve(std::string_view id, const std::string& body);
-  [[nodiscard]] Answer request(std::string_view id) const;
-  [[nodiscard]] Answer post_change(const std::string& body);
+  [[nodiscard]] AdminAnswer answer(std::string_view method, std::string_view path, const std::string& body);
+  [[nodiscard]] AdminAnswer incident(std::string_view id) const;
+  [[nodiscard]] AdminAnswer resolve(std::string_view id, const std::string& body);
+  [[nodiscard]] AdminAnswer request(std::string_view id) const;
+  [[nodiscard]] AdminAnswer post_change(const std::string& body);
   http::Task<void> follow(http::Exchange& exchange);
   [[nodiscard]] std::string sse(const Event& event) const;
   [[nodiscard]] std::uint64_t seen_by(const http::Headers& headers) const;

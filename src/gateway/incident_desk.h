@@ -65,7 +65,6 @@ class IncidentDesk {
   [[nodiscard]] const EventRing& events() const { return events_; }
   /// Beginnings and changes of status alone, for those who are told of nothing else.
   [[nodiscard]] const EventRing& status_events() const { return status_events_; }
-  [[nodiscard]] store::Writer::State store_state() const { return writer_.state(); }
   [[nodiscard]] std::string metrics_text() const;
 
  private:

@@ -166,7 +166,7 @@ Traffic traffic_of(const Json& json) {
 template <class Read>
 auto list_of(const Json& json, Read read) {
   std::vector<decltype(read(json))> items;
-  for (const auto& item : json) items.push_back(read(item));
+  for (const auto& item : json.get_ref<const Json::array_t&>()) items.push_back(read(item));
   return items;
 }
 
@@ -289,6 +289,13 @@ RequestRecord record_of(const Json& json) {
           .signals = list_of(json.at("signals"), note_of)};
 }
 
+Brief brief_of(const Json& json) {
+  return {.id = json.at("id"),
+          .status = json.at("status"),
+          .detected = json.at("times").at("detected"),
+          .headline = json.at("headline")};
+}
+
 template <class Read>
 auto read(std::string_view text, Read parse) -> Result<decltype(parse(Json()))> {
   try {
@@ -343,6 +350,12 @@ std::string to_json(const RequestRecord& record) {
 
 Result<Incident> incident_from_json(std::string_view text) { return read(text, incident_of); }
 Result<Change> change_from_json(std::string_view text) { return read(text, change_of); }
+Result<std::vector<Brief>> briefs_from_json(std::string_view text) {
+  return read(text, [](const Json& json) { return list_of(json.at("incidents"), brief_of); });
+}
+Result<std::vector<Change>> changes_from_json(std::string_view text) {
+  return read(text, [](const Json& json) { return list_of(json.at("changes"), change_of); });
+}
 Result<RequestRecord> request_record_from_json(std::string_view text) { return read(text, record_of); }
 
 }  // namespace truekeel::incident

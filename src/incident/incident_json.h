@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "incident/incident.h"
@@ -19,6 +20,14 @@ namespace truekeel::incident {
 [[nodiscard]] std::string to_json_brief(const Incident& incident);
 [[nodiscard]] std::string to_json(const Change& change);
 [[nodiscard]] std::string to_json(const RequestRecord& record);
+
+/// A line of a list of incidents, as to_json_brief() tells it.
+struct Brief {
+  std::string id, status, detected, headline;
+};
+/// Read {"incidents": [...]} and {"changes": [...]}, as the API lists them. Errors as below.
+[[nodiscard]] Result<std::vector<Brief>> briefs_from_json(std::string_view text);
+[[nodiscard]] Result<std::vector<Change>> changes_from_json(std::string_view text);
 
 /// Reads what to_json() wrote. Error::invalid_argument when the text is something else.
 [[nodiscard]] Result<Incident> incident_from_json(std::string_view text);

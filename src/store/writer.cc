@@ -60,7 +60,7 @@ bool Writer::flush(Duration most) {
 
 Writer::State Writer::state() const {
   const std::lock_guard lock(mutex_);
-  return {written_, dropped_, queue_.size(), failing_};
+  return {written_, dropped_, failing_};
 }
 
 void Writer::run() {

@@ -44,7 +44,6 @@ class Writer {
 
   struct State {
     std::uint64_t written = 0, dropped = 0;
-    std::size_t waiting = 0;
     std::optional<std::string> failing;  ///< why the last attempt failed; nothing when it did not
   };
   [[nodiscard]] State state() const;

@@ -302,3 +302,14 @@ def test_every_command_of_the_page_works(gateway):
             local += f" --admin {gateway.admin}"
         run = subprocess.run(["bash", "-c", local], capture_output=True, text=True, timeout=30)
         assert run.returncode in (0, 1) and run.stdout, f"{command}\n{run.stdout}\n{run.stderr}"
+
+
+@pytest.mark.parametrize("answer", ["<html>It works!</html>", "[]", '{"incidents": 7, "changes": {}}', '{"incidents": [{"id": 1}], "changes": [null]}',
+                                    '{"title": 7}'])
+@pytest.mark.parametrize("status", [200, 404])
+def test_the_command_line_meets_another_server(answer, status):
+    other = Stub(lambda request, peer: peer.respond(status, answer.encode()))
+    for command in (["incidents"], ["incidents", "show", "inc-1"], ["changes"], ["changes", "add", "x"], ["explain", "req_0"]):
+        run = truekeel(None, *command, "--admin", other.url)
+        assert run.returncode == 4 and "is --admin right?" in run.stderr, (command, run)
+    other.stop()
