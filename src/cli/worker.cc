@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "engine/llama_engine.h"
+#include "fleet/config.h"
 #include "http/tcp_net.h"
 #include "worker/service.h"
 
@@ -29,6 +30,8 @@ struct Options {
   worker::SelectionOptions selection;
   std::uint32_t given_piece = worker::kGivenPiece;
   std::uint32_t drain_s = 30;
+  bool drill = false;
+  std::vector<std::string> faults;
   LogFormat log_format = LogFormat::text;
 };
 
@@ -64,11 +67,19 @@ worker::ServiceOptions service_options(const Options& options, worker::Exactness
   return made;
 }
 
+/// Requires: the parser has checked them.
+std::vector<worker::Fault> faults_of(const Options& options) {
+  std::vector<worker::Fault> faults;
+  for (const auto& text : options.faults) faults.push_back(*worker::parse_fault(text));
+  return faults;
+}
+
 http::Task<void> announce(worker::Service& service, std::string url, std::string model,
                           const Options& options) {
   co_await service.warm_up();
-  fmt::print("truekeel worker ready at {} (model {}, ctx {} x {} slots, replay: {})\n", url, model,
-             options.engine.ctx, options.engine.slots, service.replay());
+  fmt::print("truekeel worker ready at {} (model {}, ctx {} x {} slots, replay: {}{})\n", url, model,
+             options.engine.ctx, options.engine.slots, service.replay(),
+             options.drill ? ", DRILL: its answers may be wrong on purpose" : "");
   std::fflush(stdout);
 }
 
@@ -87,7 +98,10 @@ int run_worker(const Options& options) {
 
   boost::asio::io_context context(1);
   const auto net = http::make_tcp_net(context);
-  const auto settings = service_options(options, std::move(*exactness));
+  auto settings = service_options(options, std::move(*exactness));
+  worker::FaultInjector faults((*engine)->vocabulary());
+  if (options.drill) settings.faults = &faults;
+  if (const auto set = faults.set(faults_of(options)); !set) return environment_error(set.error().message);
   worker::Service service(*net, **engine, settings);
   const auto port = service.listen({options.host, options.port});
   if (!port) {
@@ -161,6 +175,31 @@ void add_selection_options(CLI::App& command, worker::SelectionOptions& selectio
       ->type_name("TYPE");
 }
 
+void add_drill_options(CLI::App& command, Options& options) {
+  const auto check = CLI::Validator(
+      [](const std::string& text) {
+        const auto fault = worker::parse_fault(text);
+        return fault ? std::string() : fault.error().message;
+      },
+      "FAULT");
+  command.add_flag("--drill", options.drill,
+                   "this server is part of a drill: it may be made to serve wrong tokens, on loopback alone");
+  command
+      .add_option("--fault", options.faults,
+                  "with --drill: tail:RATE[,ids=uniform|proportional|script] replaces tokens by improbable "
+                  "ones, top1:RATE[,batch>=N] loses the best token; may be repeated")
+      ->check(check)
+      ->allow_extra_args(false);
+}
+
+/// Faults are for drills, and drills for this machine.
+void check_drill(const Options& options) {
+  if (!options.faults.empty() && !options.drill)
+    throw CLI::ValidationError("--fault", "makes a server answer wrongly, and so needs --drill");
+  if (options.drill && !fleet::is_loopback(options.host))
+    throw CLI::ValidationError("--drill", "needs a --host on loopback: what it serves may be wrong");
+}
+
 }  // namespace
 
 void add_worker(CLI::App& app, Run& run) {
@@ -187,6 +226,7 @@ void add_worker(CLI::App& app, Run& run) {
                     "decode no more slots at once than give the bits of one slot alone");
   command->add_option("--drain", options->drain_s, "seconds that answers may take to end after SIGTERM")
       ->capture_default_str();
+  add_drill_options(*command, *options);
   command->add_option("--log-format", options->log_format, "text or json")
       ->transform(CLI::CheckedTransformer(kFormats).description("{text,json}"))
       ->type_name("FORMAT");
@@ -195,6 +235,7 @@ void add_worker(CLI::App& app, Run& run) {
         options->engine.rope_scaling != engine::RopeScaling::yarn) {
       throw CLI::ValidationError("--rope-scale", "needs --rope-scaling linear or yarn");
     }
+    check_drill(*options);
     run = [options] { return run_worker(*options); };
   });
 }

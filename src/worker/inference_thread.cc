@@ -14,8 +14,10 @@ constexpr auto kPause = std::chrono::milliseconds(5);
 }  // namespace
 
 InferenceThread::InferenceThread(engine::Engine& engine, std::uint32_t width_max, std::size_t queue,
-                                 SelectionOptions selection, std::uint32_t given_piece)
-    : scheduler_(engine, width_max, selection, given_piece), queue_(queue), thread_([this] { run(); }) {}
+                                 SelectionOptions selection, std::uint32_t given_piece, FaultInjector* faults)
+    : scheduler_(engine, width_max, selection, given_piece, faults),
+      queue_(queue),
+      thread_([this] { run(); }) {}
 
 InferenceThread::~InferenceThread() {
   stop();

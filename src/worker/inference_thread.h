@@ -29,9 +29,10 @@ struct Counters {
 
 class InferenceThread {
  public:
-  /// `engine` is borrowed for life, and nobody else may use it but info() and vocabulary().
+  /// `engine` is borrowed for life, and nobody else may use it but info() and vocabulary(); `faults` too.
   InferenceThread(engine::Engine& engine, std::uint32_t width_max, std::size_t queue,
-                  SelectionOptions selection = {}, std::uint32_t given_piece = kGivenPiece);
+                  SelectionOptions selection = {}, std::uint32_t given_piece = kGivenPiece,
+                  FaultInjector* faults = nullptr);
   /// Fails what is left, and waits for the thread.
   ~InferenceThread();
   InferenceThread(const InferenceThread&) = delete;

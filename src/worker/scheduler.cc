@@ -12,11 +12,12 @@ namespace truekeel::worker {
 using engine::Slot;
 
 Scheduler::Scheduler(engine::Engine& engine, std::uint32_t width_max, SelectionOptions selection,
-                     std::uint32_t given_piece)
+                     std::uint32_t given_piece, FaultInjector* faults)
     : engine_(engine),
       width_max_(width_max),
       sizes_{engine.info().numerics.ubatch, std::min(given_piece, engine.info().numerics.ubatch)},
       selector_(static_cast<std::uint32_t>(engine.vocabulary().size()), selection),
+      faults_(faults),
       sequences_(engine.info().slots) {
   TK_ASSERT(width_max > 0 && given_piece > 0);
 }
@@ -26,7 +27,7 @@ void Scheduler::admit(std::unique_ptr<Job> job) {
   TK_ASSERT(job->prompt.size() + job->max_tokens <= engine_.info().numerics.ctx);
   // The lowest free slot: engines step neighbouring slots best.
   const auto free = std::ranges::find_if(sequences_, [](const auto& each) { return !each; });
-  *free = std::make_unique<Sequence>(std::move(job), engine_.vocabulary());
+  *free = std::make_unique<Sequence>(std::move(job), engine_.vocabulary(), faults_);
   prefilling_.push_back(static_cast<Slot>(free - sequences_.begin()));
   ++busy_;
 }

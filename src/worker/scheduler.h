@@ -24,9 +24,10 @@ inline constexpr std::uint32_t kGivenPiece = 32;
 class Scheduler {
  public:
   /// `engine` is borrowed for life. At most `width_max` slots decode in one call of the engine. Given tokens
-  /// go in pieces of `given_piece`, or of the engine's ubatch where that is less.
+  /// go in pieces of `given_piece`, or of the engine's ubatch where that is less. `faults` of a drill act on
+  /// every answer; borrowed for life.
   Scheduler(engine::Engine& engine, std::uint32_t width_max, SelectionOptions selection = {},
-            std::uint32_t given_piece = kGivenPiece);
+            std::uint32_t given_piece = kGivenPiece, FaultInjector* faults = nullptr);
 
   [[nodiscard]] bool has_free_slot() const { return busy_ < sequences_.size(); }
   [[nodiscard]] std::uint32_t busy() const { return busy_; }
@@ -64,6 +65,7 @@ class Scheduler {
   const std::uint32_t width_max_;
   const Sequence::PieceSizes sizes_;
   Selector selector_;
+  FaultInjector* const faults_;
   std::vector<std::unique_ptr<Sequence>> sequences_;  // by slot; null where free
   std::deque<engine::Slot> prefilling_;               // in order of admission
   std::uint32_t busy_ = 0;

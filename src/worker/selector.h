@@ -47,6 +47,7 @@ class Selector {
   [[nodiscard]] std::span<const float> row(std::size_t index) const {
     return rows_.subspan(index * vocabulary_, vocabulary_);
   }
+  [[nodiscard]] std::uint32_t rows() const { return batch_.rows; }
   /// Answers another question about the same row.
   [[nodiscard]] select::Outcome again(std::size_t index, const select::Params& params, select::Draw draw);
 

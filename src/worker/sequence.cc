@@ -10,8 +10,8 @@
 
 namespace truekeel::worker {
 
-Sequence::Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary)
-    : job_(std::move(job)), vocabulary_(vocabulary), text_(job_->stop) {
+Sequence::Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary, FaultInjector* faults)
+    : job_(std::move(job)), vocabulary_(vocabulary), faults_(faults), text_(job_->stop) {
   TK_ASSERT(!job_->prompt.empty() && job_->max_tokens > 0 && job_->sink);
   TK_ASSERT(generates() ? job_->given.empty() : job_->given.size() == job_->max_tokens);
 }
@@ -66,13 +66,29 @@ Sequence::Outcome Sequence::take_row(Selector& selector, std::size_t index) {
   return Outcome::ended;
 }
 
-TokenRecord Sequence::record(Selector& selector, std::size_t index) const {
-  TokenRecord record{.position = completed_, .choice = *selector.outcome(index)};
+/// What selection chose, or what a fault made of it.
+select::Choice Sequence::emitted(Selector& selector, std::size_t index) {
+  const auto& chosen = *selector.outcome(index);
+  if (faults_ == nullptr || !generates()) return chosen;
+  const auto& sampling = job_->sampling;
+  const auto choice = faults_->emitted(
+      selector, index, question(),
+      {.seed = sampling.seed, .position = completed_, .stream = sampling.stream, .harmed = harmed_});
+  harmed_ |= choice.id != chosen.id;
+  return choice;
+}
+
+TokenRecord Sequence::record(Selector& selector, std::size_t index) {
+  TokenRecord record{.position = completed_, .choice = emitted(selector, index)};
   record.id = generates() ? static_cast<Token>(record.choice.id) : job_->given[completed_];
   if (job_->mode == Mode::replay_exact || job_->mode == Mode::replay_fast) {
     record.distance = distance(selector, index);
   }
-  if (job_->audit == Audit::full) record.full = selector.full(index);
+  if (job_->audit == Audit::full) {
+    record.full = selector.full(index);
+    if (record.choice.id != selector.outcome(index)->id)
+      record.full = restated(record.full, selector.row(index), record.id);
+  }
   if (job_->logprobs) {
     const auto row = selector.row(index);
     const auto normaliser = selector.full(index).normaliser;

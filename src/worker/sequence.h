@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/vocabulary.h"
+#include "worker/fault.h"
 #include "worker/job.h"
 #include "worker/selector.h"
 #include "worker/text_stream.h"
@@ -19,8 +20,8 @@ namespace truekeel::worker {
 
 class Sequence {
  public:
-  /// `vocabulary` is borrowed for life.
-  Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary);
+  /// `vocabulary` is borrowed for life, and so are `faults`, which may be null.
+  Sequence(std::unique_ptr<Job> job, const engine::Vocabulary& vocabulary, FaultInjector* faults);
 
   struct PieceSizes {
     std::size_t prompt = 1, given = 1;  ///< tokens at most
@@ -55,17 +56,20 @@ class Sequence {
 
  private:
   [[nodiscard]] bool generates() const { return job_->mode == Mode::generate; }
-  [[nodiscard]] TokenRecord record(Selector& selector, std::size_t index) const;
+  [[nodiscard]] TokenRecord record(Selector& selector, std::size_t index);
+  [[nodiscard]] select::Choice emitted(Selector& selector, std::size_t index);
   [[nodiscard]] std::optional<double> distance(Selector& selector, std::size_t index) const;
   void count(Token token);
   void end(Finish finish, std::string text, Error error = {});
 
   const std::unique_ptr<const Job> job_;
   const engine::Vocabulary& vocabulary_;
+  FaultInjector* const faults_;
   TextStream text_;
   std::size_t fed_ = 0;
   std::uint32_t completed_ = 0;
   Token next_token_ = 0;
+  bool harmed_ = false;                     // a fault has replaced one of its tokens
   std::vector<select::TokenCount> counts_;  // of the answer's tokens, ids ascending; only for penalties
 };
 

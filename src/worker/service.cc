@@ -91,7 +91,8 @@ struct Service::State {
                                       .replay = replay,
                                       .exact_widths = options.exactness.widths()})),
         metrics(options.model, fingerprint.name),
-        inference(engine, options.width_max, options.queue, options.selection, options.given_piece),
+        inference(engine, options.width_max, options.queue, options.selection, options.given_piece,
+                  options.faults),
         shared{.context = net.context(),
                .net = net,
                .info = engine.info(),
@@ -105,7 +106,8 @@ struct Service::State {
                .started_s = std::chrono::duration_cast<std::chrono::seconds>(
                                 std::chrono::system_clock::now().time_since_epoch())
                                 .count(),
-               .replays_exactly = replay == "exact"},
+               .replays_exactly = replay == "exact",
+               .faults = options.faults},
         server(net, server_options(), [this](http::Exchange& exchange) { return handle(exchange); }) {}
 
   http::Task<void> handle(http::Exchange& exchange);
@@ -135,7 +137,7 @@ http::Task<void> Service::State::handle(http::Exchange& exchange) {
     http::Task<void> (*handler)(State&, Call&);
   };
   static constexpr auto get = [](State& state, Call& call) { return state.handle_get(call); };
-  static constexpr std::array<Route, 12> kRoutes = {{
+  static constexpr std::array<Route, 13> kRoutes = {{
       {"POST", "/v1/chat/completions", [](State&, Call& call) { return handle_generation(call, true); }},
       {"POST", "/v1/completions", [](State&, Call& call) { return handle_generation(call, false); }},
       {"POST", "/v1/score", [](State&, Call& call) { return handle_score(call); }},
@@ -148,6 +150,7 @@ http::Task<void> Service::State::handle(http::Exchange& exchange) {
       {"GET", "/ready", get},
       {"GET", "/metrics", get},
       {"GET", "/livez", get},
+      {"*", "/v1/fault", [](State&, Call& call) { return handle_fault(call); }},
   }};
   const auto& request = exchange.request();
   const auto path = std::string_view(request.target).substr(0, request.target.find('?'));
@@ -155,12 +158,14 @@ http::Task<void> Service::State::handle(http::Exchange& exchange) {
   const auto now = shared.net.now();
   Call call{shared, exchange, named == kRoutes.end() ? "other" : named->path, now,
             deadline_of(request.headers, now)};
-  if (named == kRoutes.end()) {
+  const bool there = named != kRoutes.end() && (named->method != "*" || shared.faults != nullptr);
+  if (!there) {
     co_await respond_error(call, {.status = 404,
                                   .message = fmt::format("There is no '{}' here.", path),
                                   .param = "",
                                   .code = "not_found"});
-  } else if (named->method != request.method && !(named->method == "GET" && request.method == "HEAD")) {
+  } else if (named->method != "*" && named->method != request.method &&
+             !(named->method == "GET" && request.method == "HEAD")) {
     co_await respond_error(call, {.status = 405,
                                   .message = fmt::format("'{}' takes {}.", path, named->method),
                                   .param = "",

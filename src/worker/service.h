@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "http/server.h"
 #include "worker/exactness.h"
+#include "worker/fault.h"
 #include "worker/scheduler.h"
 
 namespace truekeel::worker {
@@ -22,6 +23,7 @@ struct ServiceOptions {
   Exactness exactness;
   SelectionOptions selection;
   std::uint32_t given_piece = kGivenPiece;  ///< tokens of a score or a fast replay that are computed at once
+  FaultInjector* faults = nullptr;          ///< of a drill, which may switch them; borrowed for life
 };
 
 class Service {

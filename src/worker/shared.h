@@ -15,6 +15,7 @@
 #include "engine/tokenizer.h"
 #include "http/server.h"
 #include "protocol/errors.h"
+#include "worker/fault.h"
 #include "worker/fingerprint.h"
 #include "worker/inference_thread.h"
 #include "worker/metrics.h"
@@ -32,7 +33,8 @@ struct Shared {
   const Fingerprint fingerprint;
   const RequestLimits limits;
   const std::int64_t started_s;
-  const bool replays_exactly;  ///< whether decode steps give the bits of one slot alone
+  const bool replays_exactly;   ///< whether decode steps give the bits of one slot alone
+  FaultInjector* const faults;  ///< of a drill; null outside of drills
   bool draining = false;
 
   [[nodiscard]] const engine::Vocabulary& vocabulary() const { return tokenizer.vocabulary(); }
@@ -76,6 +78,8 @@ struct Call {
 [[nodiscard]] http::Task<void> handle_score(Call& call);
 /// /v1/replay.
 [[nodiscard]] http::Task<void> handle_replay(Call& call);
+/// /v1/fault. Requires: a drill.
+[[nodiscard]] http::Task<void> handle_fault(Call& call);
 /// /tokenize.
 [[nodiscard]] http::Task<void> handle_tokenize(Call& call);
 
