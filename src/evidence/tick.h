@@ -50,7 +50,8 @@ class FlushClock {
 };
 
 /// Holds what completes out of order until everything admitted before it has been entered.
-/// Invariant: holds at most `capacity` admissions; beyond that admission is refused, by the past alone.
+/// Invariant: after a release it holds at most `capacity` admissions: beyond that the oldest one is given up,
+/// by the past alone, and enters at its lower bound as a late one does. Admission never fails.
 template <class Item>
 class AdmissionOrder {
  public:
@@ -58,9 +59,7 @@ class AdmissionOrder {
 
   AdmissionOrder(std::size_t capacity, Duration patience) : capacity_(capacity), patience_(patience) {}
 
-  /// Nothing when too many are on their way: then the request is not looked at.
-  [[nodiscard]] std::optional<Ticket> admit(Instant now) {
-    if (waiting_.size() >= capacity_) return std::nullopt;
+  [[nodiscard]] Ticket admit(Instant now) {
     waiting_.push_back({.admitted = now});
     return first_ + waiting_.size() - 1;
   }
@@ -79,10 +78,13 @@ class AdmissionOrder {
   }
 
   /// Calls sink(ticket, std::optional<Item>) in the order of admission for all that may enter now; nothing
-  /// stands for an answer that is lost or took longer than the patience.
+  /// stands for an answer that is lost, took longer than the patience, or held up too many others.
   template <class Sink>
   void release(Instant now, Sink&& sink) {
-    while (!waiting_.empty() && (waiting_.front().over || now - waiting_.front().admitted >= patience_)) {
+    const auto may_enter = [&](const Entry& front) {
+      return front.over || waiting_.size() > capacity_ || now - front.admitted >= patience_;
+    };
+    while (!waiting_.empty() && may_enter(waiting_.front())) {
       std::optional<Item> item = std::move(waiting_.front().item);
       waiting_.pop_front();
       sink(first_++, std::move(item));

@@ -49,16 +49,27 @@ TEST(AdmissionOrder, EntersInOrderAndCountsWhatIsLostOrLate) {
   const Instant start{};
   AdmissionOrder<std::string> order(3, seconds(10));
   const auto a = order.admit(start), b = order.admit(start), c = order.admit(start + seconds(5));
-  EXPECT_FALSE(order.admit(start)) << "beyond its capacity";
-  order.complete(*c, "c");
+  order.complete(c, "c");
   EXPECT_TRUE(release(order, start).empty()) << "c waits for a and b";
-  order.complete(*a, "a");
+  order.complete(a, "a");
   EXPECT_EQ(release(order, start), (std::vector<std::string>{"0a"}));
   EXPECT_EQ(release(order, start + seconds(10)), (std::vector<std::string>{"1-", "2c"}));
-  order.complete(*b, "b");  // too late: it was entered as lost
+  order.complete(b, "b");  // too late: it was entered as lost
   const auto d = order.admit(start + seconds(10));
-  order.abandon(*d);
+  order.abandon(d);
   EXPECT_EQ(release(order, start + seconds(10)), (std::vector<std::string>{"3-"}));
+}
+
+TEST(AdmissionOrder, GivesUpTheOldestWhenTooManyWaitForIt) {
+  const Instant start{};
+  AdmissionOrder<std::string> order(2, seconds(10));
+  const auto slow = order.admit(start);
+  order.complete(order.admit(start), "b");
+  EXPECT_TRUE(release(order, start).empty());
+  order.complete(order.admit(start), "c");
+  EXPECT_EQ(release(order, start), (std::vector<std::string>{"0-", "1b", "2c"}));
+  order.complete(slow, "a");  // too late: it was entered as lost
+  EXPECT_TRUE(release(order, start).empty());
 }
 
 TEST(FalseAlarmBudget, NeverSpendsMoreThanThePromise) {

@@ -136,8 +136,8 @@ std::uint64_t whole_answers(bool in_order, double threshold, std::uint64_t seed)
     }
     // Answers without a flag are slow: they are all entered after kRunning others were admitted.
     if (flags > 0 && !in_order) enter(sums);
-    if (flags > 0 && in_order) order.complete(*ticket, sums);
-    if (flags == 0) late.emplace_back(*ticket, sums);
+    if (flags > 0 && in_order) order.complete(ticket, sums);
+    if (flags == 0) late.emplace_back(ticket, sums);
     while (!late.empty() && (late.size() > kRunning || answer + 1 == kAnswers)) {
       if (!in_order) enter(late.front().second);
       if (in_order) order.complete(late.front().first, late.front().second);

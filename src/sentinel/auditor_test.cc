@@ -121,6 +121,19 @@ TEST_F(AuditorTest, WhatDoesNotComeInTimeEntersAtTheBoundOfTheLongestAnswer) {
   EXPECT_EQ(entered(), 102u) << "too late: it has been entered";
 }
 
+TEST_F(AuditorTest, OneLongStreamHoldsUpNoMoreThanABoundedNumber) {
+  const AnswerId open = admit(0, true);
+  records(open, writer_.tokens(1));
+  for (int i = 0; i < 40'000; ++i)
+    auditor_.on(Ended{.answer = admit(1, i % 2 == 0), .end = {.how = AnswerEnd::How::refused}});
+  flush();
+  const auto& verdicts = auditor_.invariants().lattice();
+  EXPECT_EQ(verdicts.info(verdicts.find(evidence::Slice())).tokens, 40'001u) << "the stream's at its bound";
+  complete(open, 1);
+  flush();
+  EXPECT_EQ(verdicts.info(verdicts.find(evidence::Slice())).tokens, 40'001u) << "entered before";
+}
+
 TEST_F(AuditorTest, LostAnswersAreLostAndRefusedOnesAreNothing) {
   const AnswerId gone = admit(0, false), refused = admit(0, false);
   auditor_.on(Ended{.answer = gone, .end = {.how = AnswerEnd::How::lost}});
