@@ -20,12 +20,15 @@ std::unexpected<Error> unreadable(error_code error) {
   return fail(ErrorCode::invalid_argument, "the records cannot be read: " + describe(error));
 }
 
-/// A number that is one; NaN otherwise. What a server writes for an impossible token (-9999, the lowest
-/// float) passes as it is.
+bool fits_float(double number) { return std::abs(number) <= std::numeric_limits<float>::max(); }
+
+/// A number that a float can hold; NaN otherwise. What a server writes for an impossible token (-9999, the
+/// lowest float) passes as it is.
 double number_or_nan(od::value value) {
   double number = 0;
-  return value.get_double().get(number) == simdjson::SUCCESS ? number
-                                                             : std::numeric_limits<double>::quiet_NaN();
+  return value.get_double().get(number) == simdjson::SUCCESS && fits_float(number)
+             ? number
+             : std::numeric_limits<double>::quiet_NaN();
 }
 
 std::uint32_t small_number(od::value value) {
@@ -124,6 +127,9 @@ class Reading {
   TokenRecords& out_;
 };
 
+/// Single-precision sums over a vocabulary pass 1 by no more than this.
+constexpr double kMassMost = 1 + 1e-3;
+
 /// One array of `audit`. Columns may be added at its end.
 error_code read_draw(od::value value, DrawNumbers& draw, std::uint32_t& id) {
   constexpr std::size_t kBasic = 8, kFull = 15;
@@ -145,7 +151,11 @@ error_code read_draw(od::value value, DrawNumbers& draw, std::uint32_t& id) {
   });
   if (error) return error;
   draw.full = column >= kFull;
-  return column < kBasic ? simdjson::INCORRECT_TYPE : simdjson::SUCCESS;
+  // The best token's logprob is the sum of both.
+  const bool sane =
+      fits_float(draw.logprob) && fits_float(draw.top_margin) && fits_float(draw.logprob + draw.top_margin) &&
+      std::ranges::all_of(draw.mass_below, [](double mass) { return mass >= 0 && mass <= kMassMost; });
+  return column < kBasic || !sane ? simdjson::INCORRECT_TYPE : simdjson::SUCCESS;
 }
 
 }  // namespace

@@ -98,10 +98,14 @@ TEST(TokenRecords, WhatIsNotUnderstoodIsRefused) {
        {"5", "{}", "[1]", R"({"content":[5]})", R"({"content":[{"token":"a"}]})",
         R"({"content":[{"logprob":null}]})", R"({"content":[{"logprob":"-1"}]})",
         R"({"content":[{"logprob":-1}]} x)", R"({"content":[{"logprob":-1,"top_logprobs":[{"token":"a"}]}]})",
-        R"({"content":[{"logprob":-1})"})
+        R"({"content":[{"logprob":-1})", R"({"content":[{"logprob":1e39}]})",
+        R"({"content":[{"logprob":-1,"top_logprobs":[{"logprob":-1e39}]}]})"})
     EXPECT_TRUE(fails(text)) << text;
   for (const std::string_view text :
-       {"{}", "[5]", "[[1,2]]", "[[0,-5,0,0,9,30,10,20]]", "[[0,5,0,0,9,30,10,20]"})
+       {"{}", "[5]", "[[1,2]]", "[[0,-5,0,0,9,30,10,20]]", "[[0,5,0,0,9,30,10,20]",
+        "[[0,5,0,0,9,30,10,20,-1e39,2,5,0,0.1,0.1,0.1]]", "[[0,5,0,0,9,30,10,20,-1,2,5,1e39,0.1,0.1,0.1]]",
+        "[[0,5,0,0,9,30,10,20,3e38,2,5,3e38,0.1,0.1,0.1]]", "[[0,5,0,0,9,30,10,20,-1,2,5,0,1.1,0.1,0.1]]",
+        "[[0,5,0,0,9,30,10,20,-1,2,5,0,0.1,-0.1,0.1]]"})
     EXPECT_TRUE(fails({}, text)) << text;
   EXPECT_TRUE(read(R"({"content":null})").tokens.empty()) << "nothing was recorded";
 }
