@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/properties.h"
 
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace truekeel::protocol {
@@ -61,11 +63,10 @@ Result<ServerProperties> read_llama_properties(std::string_view json) {
   ServerProperties properties{.temperature = number(params, "temperature"),
                               .top_p = number(params, "top_p"),
                               .min_p = number(params, "min_p"),
-                              .top_k = {},
-                              .window = {}};
-  if (const auto k = number(params, "top_k")) properties.top_k = static_cast<std::int64_t>(*k);
-  if (const auto n = number(settings, "n_ctx"); n && *n > 0)
-    properties.window = static_cast<std::uint64_t>(*n);
+                              .top_k = {}};
+  constexpr double kMost = std::numeric_limits<std::int32_t>::max();
+  if (const auto k = number(params, "top_k"))
+    properties.top_k = static_cast<std::int64_t>(std::clamp(*k, -kMost, kMost));
   properties.plain = usual_order(params);
   for (const auto& neutral : kNeutral)
     if (const auto value = number(params, neutral.field); value && *value != neutral.value)

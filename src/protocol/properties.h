@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What llama-server's /props says of itself: the parameters of a request that states none, and the window.
+// What llama-server's /props says of itself: the parameters of a request that states none.
 // Thread safety: pure functions.
 #pragma once
 
@@ -14,7 +14,6 @@ namespace truekeel::protocol {
 struct ServerProperties {
   std::optional<double> temperature, top_p, min_p;
   std::optional<std::int64_t> top_k;
-  std::optional<std::uint64_t> window;  ///< tokens of a slot
   /// Nothing else touches the distribution: no penalties, no samplers beyond these four, in llama.cpp's
   /// usual order.
   bool plain = false;

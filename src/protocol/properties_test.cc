@@ -20,14 +20,14 @@ std::string with(std::string_view old, std::string_view now) {
   return text.replace(text.find(old), old.size(), now);
 }
 
-TEST(LlamaProperties, TellTheDefaultsAndTheWindow) {
+TEST(LlamaProperties, TellTheDefaults) {
   const auto properties = read_llama_properties(kProps);
   ASSERT_TRUE(properties);
   EXPECT_NEAR(properties->temperature.value(), 0.8, 1e-6);
   EXPECT_EQ(properties->top_k, 40);
   EXPECT_NEAR(properties->min_p.value(), 0.05, 1e-6);
-  EXPECT_EQ(properties->window, 1024u);
   EXPECT_TRUE(properties->plain);
+  EXPECT_EQ(read_llama_properties(with("\"top_k\":40", "\"top_k\":1e300"))->top_k, 2'147'483'647);
 }
 
 TEST(LlamaProperties, WhatElseTouchesTheDistributionIsNotPlain) {
