@@ -20,7 +20,7 @@ constexpr double kWorthCopying = 6;
 // A slice that shares more than this of its evidence with a culprit is judged on what comes later.
 constexpr double kSharedMost = 0.5;
 
-// Suspects that are judged in full; bounds the time of a decision to some milliseconds.
+// Suspects that are judged in full; bounds the time of a decision.
 constexpr std::size_t kRanked = 512;
 
 // Slices that have had the same few items need not be the same slice.
@@ -42,10 +42,10 @@ bool is_peeled(const Lattice& lattice, NodeId node) {
 }
 
 /// How much of the weight of the items that accuse `slice` also accuses `other`.
-double shared_weight(const Lattice& lattice, const Slice& slice, const Slice& other) {
+double shared_weight(std::span<const Accusation> accusing, const Slice& slice, const Slice& other) {
   if (slice.excludes(other)) return 0;
   double all = 0, shared = 0;
-  for (const Accusation& item : lattice.accusing()) {
+  for (const Accusation& item : accusing) {
     if (!slice.holds(item.where)) continue;
     all += static_cast<double>(item.weight);
     if (other.holds(item.where)) shared += static_cast<double>(item.weight);
@@ -62,6 +62,7 @@ void Attribution::begin(Lattice& lattice, std::span<const Alarm> alarms, double 
   log_weights_.assign(lattice.log_weights().begin(), lattice.log_weights().end());
   log_threshold_ = -log_stake;
   alarmed_ = news->at;
+  onset_ = news->onset;
   cell_ = news->cell;
   std::vector<std::pair<double, NodeId>> found;
   lattice.each([&](NodeId node) {
@@ -137,10 +138,16 @@ std::vector<std::size_t> Attribution::ranking(const Lattice& lattice) const {
   return ranked;
 }
 
-/// The ranked suspects as hypotheses about the items that have accused lately.
-std::vector<Hypothesis> Attribution::hypotheses(const Lattice& lattice,
+/// The items that have accused since the onset; before it, whatever accused did so by chance.
+std::vector<Accusation> Attribution::accusing(const Lattice& lattice) const {
+  std::vector<Accusation> recent(lattice.accusing().begin(), lattice.accusing().end());
+  std::erase_if(recent, [&](const Accusation& item) { return item.tick < onset_; });
+  return recent;
+}
+
+/// The ranked suspects as hypotheses about the accusing items.
+std::vector<Hypothesis> Attribution::hypotheses(std::span<const Accusation> accusing,
                                                 std::span<const std::size_t> ranked) const {
-  const auto accusing = lattice.accusing();
   std::vector<Hypothesis> result;
   for (const std::size_t i : ranked) {
     const Suspect& suspect = suspects_[i];
@@ -157,9 +164,10 @@ std::optional<Culprit> Attribution::decide(Lattice& lattice, Tick tick) {
   if (!running()) return std::nullopt;
   for (Suspect& suspect : suspects_) refresh(suspect);
   const auto ranked = ranking(lattice);
+  const auto items = accusing(lattice);
   std::vector<float> weights;
-  for (const Accusation& item : lattice.accusing()) weights.push_back(item.weight);
-  const auto candidates = hypotheses(lattice, ranked);
+  for (const Accusation& item : items) weights.push_back(item.weight);
+  const auto candidates = hypotheses(items, ranked);
   const Explanation best = explain(candidates, weights);
   cell_ = leading_cell(suspects_[ranked[best.member[0].hypothesis]].log_sr, log_weights_);
   for (const Explanation::Member& member : std::span(best.member).first(best.size)) {
@@ -198,13 +206,14 @@ Culprit Attribution::name(const Lattice& lattice, const Suspect& suspect, double
 }
 
 void Attribution::peel(Lattice& lattice, const Slice& culprit) {
+  const auto items = accusing(lattice);
   std::vector<Suspect> left;
   bool alarming = false;
   for (Suspect& suspect : suspects_) {
     lattice.watch(suspect.node, false);
     // Takes off the share of the evidence that the culprit's items gave. Where that is most of it the rest is
     // too uncertain: the slice starts afresh, as it does in the lattice.
-    const double shared = shared_weight(lattice, suspect.slice, culprit);
+    const double shared = shared_weight(items, suspect.slice, culprit);
     const double kept = suspect.log_m * (1 - shared);
     if (shared > kSharedMost || kept < kWorthCopying) continue;
     for (float& level : suspect.log_sr) level -= static_cast<float>(suspect.log_m - kept);

@@ -8,8 +8,9 @@
 // A culprit is a slice of the best explanation (explanation.h) once every explanation without it is behind by
 // a factor of 1000; or, when its rivals differ too little to tell, once M >= A^2 and many items have spoken.
 // Evidence alone does not decide: one bad answer may hold any amount of it and points to all 232 slices
-// alike. Slices with the same traffic are one culprit, named by the smallest action. Then it is peeled off:
-// slices that may share its items start afresh without them, and the rest is judged again.
+// alike. Nor do items from before the onset: chance has accused the fleet alike. Slices with the same traffic
+// are one culprit, named by the smallest action. Then it is peeled off: slices that may share its items start
+// afresh without them, and the rest is judged again.
 #pragma once
 
 #include <array>
@@ -72,8 +73,6 @@ class Attribution final : public LatticeObserver {
     double cost;
     double log_m = 0, score = 0;  // score = log M - cost
     bool fresh = false;           // log_m and score are up to date
-    double log_per_slice =
-        8;  ///< cost of a further slice in an explanation: each M also sums over its onsets
     std::uint32_t accusations = 0;
     std::vector<float> log_sr = {};
     std::vector<Tick> onset = {};
@@ -82,7 +81,8 @@ class Attribution final : public LatticeObserver {
   void refresh(Suspect& suspect) const;
   [[nodiscard]] bool same_traffic(const Lattice& lattice, const Suspect& a, const Suspect& b) const;
   [[nodiscard]] std::vector<std::size_t> ranking(const Lattice& lattice) const;
-  [[nodiscard]] std::vector<Hypothesis> hypotheses(const Lattice& lattice,
+  [[nodiscard]] std::vector<Accusation> accusing(const Lattice& lattice) const;
+  [[nodiscard]] std::vector<Hypothesis> hypotheses(std::span<const Accusation> accusing,
                                                    std::span<const std::size_t> ranked) const;
   [[nodiscard]] bool convicted(const Suspect& suspect, const Explanation::Member& member) const;
   [[nodiscard]] Culprit name(const Lattice& lattice, const Suspect& suspect, double lead, Tick tick) const;
@@ -92,6 +92,7 @@ class Attribution final : public LatticeObserver {
   std::vector<float> log_weights_;
   double log_threshold_ = 0;
   Tick alarmed_ = 0;
+  Tick onset_ = 0;        // of the alarm that began the search
   std::size_t cell_ = 0;  // the bet that leads
   std::array<double, kAttributes> value_costs_ = {};
   std::vector<Suspect> suspects_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Simulated fleets with one to three faults each: is the first culprit right, are all named?
-//   attribution_bench [FLEETS [ENDPOINTS [TOKENS [SEED [PENALTY]]]]]
+//   attribution_bench [FLEETS [ENDPOINTS [TOKENS [SEED [PENALTY [LEAD [SLICE [NOISE [CLEAN]]]]]]]]]
+// NOISE: share of answers that accuse by chance; CLEAN: tokens before the faults.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -43,6 +44,9 @@ int main(int argc, char** argv) {
   settings.attribution.log_per_attribute = argument(argc, argv, 5, settings.attribution.log_per_attribute);
   settings.attribution.log_lead = argument(argc, argv, 6, settings.attribution.log_lead);
   settings.attribution.log_per_slice = argument(argc, argv, 7, settings.attribution.log_per_slice);
+  settings.noise = argument(argc, argv, 8, settings.noise);
+  settings.clean_tokens =
+      static_cast<std::uint64_t>(argument(argc, argv, 9, static_cast<double>(settings.clean_tokens)));
   int named = 0, first_right = 0, all_detected = 0, all_named = 0, extra = 0;
   std::vector<double> alarm_tokens, ratio;
   for (int i = 0; i < fleets; ++i) {

@@ -44,6 +44,17 @@ TEST(Attribution, TwoFaultsAreNamedOneAfterTheOther) {
   EXPECT_GE(both, 3);
 }
 
+// Two answers of a hundred accuse by chance, all the time: thousands of them before the faults begin. While
+// they counted as much as later ones, they hid the faults of these fleets from the explanations.
+TEST(Attribution, WhatAccusedBeforeTheOnsetCountsForNothing) {
+  for (const std::uint64_t seed : {102u, 105u, 108u}) {
+    const Trial trial = run_trial(
+        {.endpoints = 40, .faults = 2, .clean_tokens = 2'000'000, .tokens_max = 3'000'000, .noise = 0.02},
+        seed);
+    for (const int fault : {0, 1}) EXPECT_EQ(std::ranges::count(trial.fault_named, fault), 1) << seed;
+  }
+}
+
 class HandMade : public testing::Test {
  protected:
   static constexpr double kLogStake = -23;

@@ -22,7 +22,6 @@ constexpr std::uint32_t kItemsShown = 15;
 
 // log of 20: under the null at most one item in 20 accuses under a given bet.
 constexpr float kAccuses = 3;
-constexpr std::size_t kAccusingMax = 4096;
 
 std::uint64_t tag_of(std::uint64_t entry) {  // SplitMix64
   std::uint64_t x = entry * 0x9e3779b97f4a7c15 + 0x9e3779b97f4a7c15;
@@ -34,6 +33,20 @@ std::uint64_t tag_of(std::uint64_t entry) {  // SplitMix64
 }  // namespace
 
 int FewDistinct::at_least() const { return std::popcount(bits_); }
+
+void RecentAccusations::add(const Accusation& item) {
+  if (items_.size() < kMost) return items_.push_back(item);
+  items_[next_] = item;
+  next_ = (next_ + 1) % kMost;
+}
+
+void RecentAccusations::move(const Slice& slice, RecentAccusations& to) {
+  std::ranges::rotate(items_, items_.begin() + static_cast<std::ptrdiff_t>(next_));
+  next_ = 0;
+  for (const Accusation& item : items_)
+    if (slice.holds(item.where)) to.add(item);
+  std::erase_if(items_, [&](const Accusation& item) { return slice.holds(item.where); });
+}
 
 std::size_t Lattice::CoordinatesHash::operator()(const Coordinates& where) const {
   std::uint64_t hash = 0;
@@ -67,20 +80,26 @@ void Lattice::add(const Coordinates& where, const Item& item) {
   entry.tokens += item.tokens;
   entry.answers += item.begins;
   entry.clients.add(item.client);
-  if (most >= kAccuses) {
-    entry.accusers.add(item.session);
-    if (std::ranges::none_of(peeled_, [&](const Slice& slice) { return slice.holds(where); }))
-      remember(where, most);
-  }
+  if (most >= kAccuses)
+    waiting_accusing_.push_back({.where = where, .weight = most, .session = item.session});
   waiting_tokens_ += item.tokens;
 }
 
-void Lattice::remember(const Coordinates& where, float weight) {
-  if (accusing_.size() < kAccusingMax)
-    accusing_.resize(accusing_.size() + 1);
-  else if (accusing_next_ == kAccusingMax)
-    accusing_next_ = 0;
-  accusing_[accusing_next_++] = {where, weight};
+void Lattice::remember_accusing(Tick tick) {
+  for (Accusation& item : waiting_accusing_) {
+    item.tick = tick;
+    const auto holds = [&](const Slice& slice) { return slice.holds(item.where); };
+    (std::ranges::any_of(peeled_, holds) ? accusing_peeled_ : accusing_).add(item);
+  }
+  waiting_accusing_.clear();
+}
+
+FewDistinct Lattice::accusers(const Slice& slice, Tick since) const {
+  FewDistinct sessions;
+  for (const RecentAccusations* recent : {&accusing_, &accusing_peeled_})
+    for (const Accusation& item : recent->items())
+      if (item.tick >= since && slice.holds(item.where)) sessions.add(item.session);
+  return sessions;
 }
 
 std::vector<Alarm> Lattice::flush(Tick tick, double log_stake, LatticeObserver* observer) {
@@ -93,6 +112,7 @@ std::vector<Alarm> Lattice::flush(Tick tick, double log_stake, LatticeObserver* 
   waiting_sums_.clear();
   waiting_at_.clear();
   waiting_tokens_ = 0;
+  remember_accusing(tick);
 
   std::vector<Alarm> found;
   for (const NodeId node : touched_) {
@@ -151,7 +171,6 @@ void Lattice::touch(NodeId node, const Waiting& entry, std::span<const float> su
   about.answers += entry.answers;
   about.traffic += tag;
   about.clients.add(entry.clients);
-  about.accusers.add(entry.accusers);
   if (observer) observer->absorb(*this, node, sums);
 }
 
@@ -162,8 +181,7 @@ void Lattice::reset(std::span<const Alarm> alarms) {
 void Lattice::peel(const Slice& slice) {
   if (std::ranges::find(peeled_, slice) != peeled_.end()) return;
   peeled_.push_back(slice);
-  std::erase_if(accusing_, [&](const Accusation& item) { return slice.holds(item.where); });
-  accusing_next_ = accusing_.size();
+  accusing_.move(slice, accusing_peeled_);
   each([&](NodeId node) {
     const Slice& other = info(node).slice;
     if (other != slice && !other.excludes(slice)) clear(cells(node), info(node).last);

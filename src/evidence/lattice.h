@@ -59,13 +59,29 @@ struct NodeInfo {
   std::uint64_t answers = 0;  ///< that began here
   std::uint64_t traffic = 0;  ///< equal sums of item tags: equal traffic since both were born
   FewDistinct clients = {};
-  FewDistinct accusers = {};  ///< sessions with an accusing item
 };
 
 /// An item that was much likelier under some bet than under the null.
 struct Accusation {
   Coordinates where;
-  float weight = 0;  ///< its largest log factor
+  float weight = 0;           ///< its largest log factor
+  Tick tick = 0;              ///< the window that it entered
+  std::uint64_t session = 0;  ///< keyed hash of the affinity key
+};
+
+/// The last accusing items, in no order.
+class RecentAccusations {
+ public:
+  static constexpr std::size_t kMost = 4096;
+
+  void add(const Accusation& item);
+  /// The items of this slice go over to another list.
+  void move(const Slice& slice, RecentAccusations& to);
+  [[nodiscard]] std::span<const Accusation> items() const { return items_; }
+
+ private:
+  std::vector<Accusation> items_;  // a ring once it is full
+  std::size_t next_ = 0;           // the oldest of a full ring
 };
 
 struct Alarm {
@@ -88,8 +104,9 @@ class LatticeObserver {
 
 struct LatticeSettings {
   std::size_t nodes_max = 1u << 20;
-  /// A full lattice looks for rare nodes to roll up at most this often.
-  Tick sweep_every = 240;  // a minute
+  /// A full lattice looks for rare nodes to roll up at most this often: a minute of windows that end by the
+  /// clock, less under load.
+  Tick sweep_every = 240;
 };
 
 class Lattice {
@@ -139,8 +156,10 @@ class Lattice {
   /// False for slices with client-derived attributes and fewer than 5 clients or 15 items.
   [[nodiscard]] bool may_be_shown(NodeId node) const;
 
-  /// The last 4096 accusing items that are not peeled off, in no order; for attribution. In memory alone.
-  [[nodiscard]] std::span<const Accusation> accusing() const { return accusing_; }
+  /// The last accusing items that are not peeled off; for attribution. In memory alone.
+  [[nodiscard]] std::span<const Accusation> accusing() const { return accusing_.items(); }
+  /// The sessions of the slice's accusing items that entered since this window, as far as remembered.
+  [[nodiscard]] FewDistinct accusers(const Slice& slice, Tick since) const;
 
   [[nodiscard]] std::size_t nodes() const { return nodes_; }
   [[nodiscard]] std::size_t bytes() const;                          ///< memory held
@@ -162,7 +181,7 @@ class Lattice {
     Coordinates where;
     std::uint32_t items = 0;
     std::uint64_t tokens = 0, answers = 0;
-    FewDistinct clients = {}, accusers = {};
+    FewDistinct clients = {};
   };
   struct CoordinatesHash {
     std::size_t operator()(const Coordinates& where) const;
@@ -171,7 +190,7 @@ class Lattice {
   Page& page(NodeId node) { return *pages_[node / kPage]; }
   [[nodiscard]] const Page& page(NodeId node) const { return *pages_[node / kPage]; }
   CellsView cells(NodeId node);
-  void remember(const Coordinates& where, float weight);
+  void remember_accusing(Tick tick);
   void enter(const Waiting& entry, std::span<const float> sums, Tick tick, float log_stake,
              LatticeObserver* observer);
   void touch(NodeId node, const Waiting& entry, std::span<const float> sums, std::uint64_t tag, Tick tick,
@@ -193,8 +212,8 @@ class Lattice {
   std::vector<float> waiting_sums_;
   std::unordered_map<Coordinates, std::size_t, CoordinatesHash> waiting_at_;
   std::uint64_t waiting_tokens_ = 0;
-  std::vector<Accusation> accusing_;  // a ring
-  std::size_t accusing_next_ = 0;
+  std::vector<Accusation> waiting_accusing_;  // of the window that is filled now
+  RecentAccusations accusing_, accusing_peeled_;
   std::uint64_t entries_ = 0;  // numbers the tags of traffic
   NodeId slots_ = 0;
   std::size_t nodes_ = 0;

@@ -180,12 +180,41 @@ TEST_F(LatticeTest, ClientDerivedSlicesAreShownFromFiveClientsOn) {
   EXPECT_TRUE(lattice.may_be_shown(client));
 }
 
-TEST_F(LatticeTest, AccusersAreTheSessionsWithEvidence) {
+TEST_F(LatticeTest, AccusersAreTheSessionsWithEvidenceSinceAWindow) {
   Lattice lattice(bet_.bets().log_weights());
   for (std::uint64_t client = 0; client < 10; ++client) add(lattice, all_ones(), client < 3, client);
   (void)lattice.flush(1, -20);
-  EXPECT_EQ(lattice.info(lattice.find(Slice())).accusers.at_least(), 3);
-  EXPECT_EQ(lattice.info(lattice.find(Slice())).clients.at_least(), 10);
+  add(lattice, all_ones(), true, 20);
+  (void)lattice.flush(2, -20);
+  const Slice first = slice({{Attribute::endpoint, 1}}), other = slice({{Attribute::endpoint, 2}});
+  EXPECT_EQ(lattice.accusers(first, 1).at_least(), 4);
+  EXPECT_EQ(lattice.accusers(first, 2).at_least(), 1);
+  EXPECT_EQ(lattice.accusers(other, 1).at_least(), 0);
+  EXPECT_EQ(lattice.info(lattice.find(Slice())).clients.at_least(), 11);
+  lattice.peel(first);
+  add(lattice, all_ones(), true, 21);
+  (void)lattice.flush(3, -20);
+  EXPECT_EQ(lattice.accusers(first, 1).at_least(), 5) << "a culprit's are still told";
+  EXPECT_TRUE(lattice.accusing().empty()) << "but accuse nobody else";
+}
+
+TEST_F(LatticeTest, TheOldestAccusationsAreForgotten) {
+  RecentAccusations recent, peeled;
+  Coordinates where;
+  for (std::size_t i = 0; i < RecentAccusations::kMost + 10; ++i) {
+    where[Attribute::endpoint] = 1 + i % 2;
+    recent.add({.where = where, .tick = static_cast<Tick>(i)});
+  }
+  recent.move(slice({{Attribute::endpoint, 1}}), peeled);
+  EXPECT_EQ(peeled.items().size(), RecentAccusations::kMost / 2);
+  const auto oldest = [](const RecentAccusations& list) {
+    return std::ranges::min_element(list.items(), {}, &Accusation::tick)->tick;
+  };
+  EXPECT_EQ(oldest(recent), 11u);
+  for (std::size_t i = 0; i < RecentAccusations::kMost / 2 + 1; ++i)
+    recent.add({.where = where, .tick = 9999});
+  EXPECT_EQ(recent.items().size(), RecentAccusations::kMost);
+  EXPECT_EQ(oldest(recent), 13u) << "the oldest made room";
 }
 
 // A million live detectors of the widest signal must fit under 1 GiB; so 32768 of them under 1/32 of that.

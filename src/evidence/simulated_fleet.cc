@@ -2,11 +2,13 @@
 #include "evidence/simulated_fleet.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <span>
 
-#include "evidence/bounded_rate.h"
 #include "evidence/budget.h"
+#include "evidence/ratio_bets.h"
 
 namespace truekeel::evidence {
 namespace {
@@ -112,12 +114,20 @@ Trial run_trial(const TrialSettings& settings, std::uint64_t seed) {
   Trial trial{.faults = random_faults(settings, fleet, witnesses, random)};
   trial.detected.assign(trial.faults.size(), false);
 
-  const BoundedRate bet(settings.null_rate);
-  const std::size_t cells = bet.bets().cells();
-  std::vector<float> hit(cells), miss(cells), sums(cells);
-  bet.add(true, hit);
-  bet.add(false, miss);
-  Lattice lattice(bet.bets().log_weights());
+  // The first alternative bets on the flags of tokens, the second on the noise of answers.
+  const RatioBets bets(settings.noise > 0 ? 2 : 1);
+  const std::size_t cells = bets.cells();
+  const auto factors = [&](double token_ratio, double answer_ratio) {
+    std::vector<float> result(cells);
+    const std::array ratios = {token_ratio, answer_ratio};
+    bets.add(std::span(ratios).first(bets.alternatives()), result);
+    return result;
+  };
+  const auto hit = factors(1 / settings.null_rate, kNeutral), miss = factors(0, kNeutral),
+             noisy = factors(kNeutral, settings.noise > 0 ? 1 / settings.noise : kNeutral),
+             quiet = factors(kNeutral, 0);
+  std::vector<float> sums(cells);
+  Lattice lattice(bets.log_weights());
   Attribution attribution(settings.attribution);
   Instant now{};
   FalseAlarmBudget budget({.false_alarms_per_day = settings.false_alarms_per_day}, now);
@@ -133,9 +143,11 @@ Trial run_trial(const TrialSettings& settings, std::uint64_t seed) {
       for (const SliceFault& fault : trial.faults)
         if (clean >= settings.clean_tokens && fault.slice.holds(request.where)) rate += fault.rate;
       const std::uint32_t flags = std::min(request.tokens, poisson(rate * request.tokens, random));
+      const auto& noise = settings.noise > 0 && random.uniform() < settings.noise ? noisy : quiet;
       for (std::size_t cell = 0; cell < cells; ++cell)
-        sums[cell] =
-            static_cast<float>(flags) * hit[cell] + static_cast<float>(request.tokens - flags) * miss[cell];
+        sums[cell] = static_cast<float>(flags) * hit[cell] +
+                     static_cast<float>(request.tokens - flags) * miss[cell] +
+                     (settings.noise > 0 ? noise[cell] : 0);
       lattice.add(request.where, {.log_factors = sums, .tokens = request.tokens});
     }
     const bool faulty = clean >= settings.clean_tokens;

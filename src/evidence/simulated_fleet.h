@@ -38,6 +38,8 @@ struct TrialSettings {
   std::uint64_t tokens_max = 100'000'000;  ///< after that
   double null_rate = 1e-5;                 ///< of flags among clean tokens, and what the detectors tolerate
   double rate_least = 0.001, rate_most = 0.16;
+  /// Share of answers that accuse by chance, under a bet of their own that is exactly fair; 0: none.
+  double noise = 0;
   double false_alarms_per_day = 0.1;
   double tokens_per_s = 12'000;
   AttributionSettings attribution = {};

@@ -115,6 +115,11 @@ std::size_t ValueNames::count(Attribute attribute) const {
   return tables_[static_cast<std::size_t>(attribute)].texts.size();
 }
 
+void ValueNames::clear() {
+  tables_ = {};
+  refused_ = 0;
+}
+
 std::string ValueNames::describe(const Slice& slice) const {
   if (slice.depth() == 0) return "all traffic";
   std::string result;

@@ -112,6 +112,8 @@ class ValueNames {
   [[nodiscard]] std::string_view text(Attribute attribute, ValueId value) const;
   [[nodiscard]] std::size_t count(Attribute attribute) const;
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
+  /// Forgets all values, and keeps the bound.
+  void clear();
 
   /// "endpoint=s1, version=v2"; "all traffic" for the slice without terms.
   [[nodiscard]] std::string describe(const Slice& slice) const;

@@ -4,23 +4,20 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <span>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 
 namespace truekeel::evidence {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "numbers are copied as they lie in memory");
-
 constexpr std::string_view kMagic = "TKEV";
-constexpr std::uint32_t kVersion = 2;  // also of what the cells of a mixture mean
+constexpr std::uint32_t kVersion = 3;  // also of what the cells of a mixture mean
 constexpr double kWorthKeeping = 1;
 // No evidence and no slice of ours is outside these.
 constexpr float kLevelMost = 1e6f;
@@ -30,58 +27,15 @@ std::uint64_t signature(std::span<const float> log_weights) {
   return XXH3_64bits(log_weights.data(), log_weights.size_bytes());
 }
 
-class Writer {
- public:
-  template <class T>
-  void put(T value) {
-    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
+void put_slice(ByteWriter& writer, const Slice& slice) {
+  writer.put(static_cast<std::uint32_t>(slice.depth()));
+  for (std::size_t i = 0; i < Slice::kDepthMax; ++i) {
+    const auto term = i < slice.depth() ? slice.term(i) : Slice::Term{};
+    writer.put(static_cast<std::uint32_t>(term.attribute) << 28 | term.value);
   }
-  void put_text(std::string_view text) { bytes_.append(text); }
-  void put_slice(const Slice& slice) {
-    put(static_cast<std::uint32_t>(slice.depth()));
-    for (std::size_t i = 0; i < Slice::kDepthMax; ++i) {
-      const auto term = i < slice.depth() ? slice.term(i) : Slice::Term{};
-      put(static_cast<std::uint32_t>(term.attribute) << 28 | term.value);
-    }
-  }
-  std::string finish() {
-    put(XXH3_64bits(bytes_.data(), bytes_.size()));
-    return std::move(bytes_);
-  }
+}
 
- private:
-  std::string bytes_;
-};
-
-/// Reads in order; once something was missing, everything is 0 and ok() is false.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
-
-  template <class T>
-  T get() {
-    T value{};
-    const std::string_view text = get_text(sizeof value);
-    if (ok_) std::memcpy(&value, text.data(), sizeof value);
-    return value;
-  }
-  std::string_view get_text(std::size_t size) {
-    ok_ = ok_ && size <= bytes_.size();
-    if (!ok_) return {};
-    const std::string_view text = bytes_.substr(0, size);
-    bytes_.remove_prefix(size);
-    return text;
-  }
-  void reject_unless(bool condition) { ok_ = ok_ && condition; }
-  [[nodiscard]] bool ok() const { return ok_; }
-  [[nodiscard]] bool at_end() const { return bytes_.empty(); }
-
- private:
-  std::string_view bytes_;
-  bool ok_ = true;
-};
-
-Slice get_slice(Reader& reader, const ValueNames& names) {
+Slice get_slice(ByteReader& reader, const ValueNames& names) {
   const auto depth = reader.get<std::uint32_t>();
   reader.reject_unless(depth <= Slice::kDepthMax);
   std::vector<Slice::Term> terms;
@@ -100,14 +54,12 @@ Slice get_slice(Reader& reader, const ValueNames& names) {
   return reader.ok() ? Slice(terms) : Slice();
 }
 
-void get_names(Reader& reader, ValueNames& names) {
+void get_names(ByteReader& reader, ValueNames& names) {
   for (std::size_t i = 0; i < kAttributes; ++i) {
     const auto attribute = static_cast<Attribute>(i);
     const auto count = reader.get<std::uint32_t>();
     for (std::uint32_t id = 1; id <= count && reader.ok(); ++id) {
-      const auto size = reader.get<std::uint16_t>();
-      reader.reject_unless(size <= ValueNames::kTextMax);
-      const std::string_view text = reader.get_text(size);
+      const std::string_view text = reader.get_text();
       // Equal or empty names, and more of them than there is room for, get another id.
       reader.reject_unless(reader.ok() && names.intern(attribute, text) == id);
     }
@@ -138,9 +90,9 @@ class LatticeSnapshot {
     return result;
   }
 
-  static void write(Writer& writer, const Lattice& lattice, NodeId node) {
+  static void write(ByteWriter& writer, const Lattice& lattice, NodeId node) {
     const NodeInfo& info = lattice.info(node);
-    writer.put_slice(info.slice);
+    put_slice(writer, info.slice);
     writer.put(info.first);
     writer.put(info.last);
     writer.put(info.items);
@@ -148,7 +100,6 @@ class LatticeSnapshot {
     writer.put(info.answers);
     writer.put(info.traffic);
     writer.put(info.clients.bits());
-    writer.put(info.accusers.bits());
     for (std::size_t cell = 0; cell < lattice.log_weights().size(); ++cell) {
       writer.put(lattice.log_sr(node)[cell]);
       writer.put(lattice.log_cusum(node)[cell]);
@@ -156,7 +107,7 @@ class LatticeSnapshot {
     }
   }
 
-  static Node read(Reader& reader, const ValueNames& names, std::size_t cells, Tick tick) {
+  static Node read(ByteReader& reader, const ValueNames& names, std::size_t cells, Tick tick) {
     Node node;
     node.info.slice = get_slice(reader, names);
     node.info.first = reader.get<Tick>();
@@ -166,7 +117,6 @@ class LatticeSnapshot {
     node.info.answers = reader.get<std::uint64_t>();
     node.info.traffic = reader.get<std::uint64_t>();
     node.info.clients = FewDistinct::from_bits(reader.get<std::uint64_t>());
-    node.info.accusers = FewDistinct::from_bits(reader.get<std::uint64_t>());
     reader.reject_unless(node.info.first <= tick && node.info.last <= tick);
     for (std::size_t i = 0; i < cells && reader.ok(); ++i) {
       node.log_sr.push_back(reader.get<float>());
@@ -179,14 +129,17 @@ class LatticeSnapshot {
     return node;
   }
 
-  static void fill(Lattice& lattice, const std::vector<Node>& nodes, const std::vector<Slice>& peeled) {
+  static std::uint64_t entries(const Lattice& lattice) { return lattice.entries_; }
+
+  /// entries: those that have been numbered, so that no number comes again and equal traffic stays equal.
+  static void fill(Lattice& lattice, const std::vector<Node>& nodes, const std::vector<Slice>& peeled,
+                   std::uint64_t entries) {
+    lattice.entries_ = entries;
     for (const Node& node : nodes) {
       const NodeId id = lattice.find_or_make(node.info.slice, node.info.first);
       if (id == kNoNode) continue;  // a smaller lattice than the one that was saved
       Lattice::Page& page = lattice.page(id);
       page.info[id % Lattice::kPage] = node.info;
-      page.info[id % Lattice::kPage].traffic =
-          node.info.slice.hash();  // like no other's: births are forgotten
       const CellsView cells = lattice.cells(id);
       std::ranges::copy(node.log_sr, cells.log_sr.begin());
       std::ranges::copy(node.log_cusum, cells.log_cusum.begin());
@@ -197,49 +150,49 @@ class LatticeSnapshot {
 };
 
 std::string save(const Lattice& lattice, const ValueNames& names, Tick tick, double log_stake) {
-  Writer writer;
-  writer.put_text(kMagic);
+  ByteWriter writer;
+  writer.put_bytes(kMagic);
   writer.put(kVersion);
   writer.put(signature(lattice.log_weights()));
   writer.put(static_cast<std::uint32_t>(lattice.log_weights().size()));
   writer.put(tick);
+  writer.put(LatticeSnapshot::entries(lattice));
   for (std::size_t i = 0; i < kAttributes; ++i) {
     const auto attribute = static_cast<Attribute>(i);
     writer.put(static_cast<std::uint32_t>(names.count(attribute)));
     for (ValueId id = 1; id <= names.count(attribute); ++id) {
       const std::string_view text = names.text(attribute, id);
       TK_ASSERT(text.size() <= ValueNames::kTextMax);
-      writer.put(static_cast<std::uint16_t>(text.size()));
       writer.put_text(text);
     }
   }
-  writer.put(static_cast<std::uint32_t>(lattice.peeled().size()));
-  for (const Slice& slice : lattice.peeled()) writer.put_slice(slice);
+  const auto peeled = lattice.peeled().last(std::min<std::size_t>(lattice.peeled().size(), kPeeledMax));
+  writer.put(static_cast<std::uint32_t>(peeled.size()));
+  for (const Slice& slice : peeled) put_slice(writer, slice);
   const auto nodes = LatticeSnapshot::worth_keeping(lattice, log_stake);
   writer.put(static_cast<std::uint32_t>(nodes.size()));
   for (const NodeId node : nodes) LatticeSnapshot::write(writer, lattice, node);
-  return writer.finish();
+  return std::move(writer).seal();
 }
 
 Result<Restored> restore(std::string_view bytes, Lattice& lattice, ValueNames& names) {
   TK_ASSERT(lattice.nodes() == 0 && names.count(Attribute::endpoint) == 0);
   const auto damaged = [&](const char* what) {
-    names = ValueNames();
+    names.clear();
     return fail(ErrorCode::invalid_argument,
                 std::string("detector state: ") + what + "; detectors start afresh");
   };
-  if (bytes.size() < sizeof(std::uint64_t) || bytes.size() > kSnapshotBytesMax)
-    return damaged("unlikely size");
-  const std::string_view body = bytes.substr(0, bytes.size() - sizeof(std::uint64_t));
-  if (Reader(bytes.substr(body.size())).get<std::uint64_t>() != XXH3_64bits(body.data(), body.size()))
-    return damaged("damaged");
-  Reader reader(body);
-  if (reader.get_text(kMagic.size()) != kMagic) return damaged("not a snapshot");
+  if (bytes.size() > kSnapshotBytesMax) return damaged("unlikely size");
+  const auto body = unsealed(bytes);
+  if (!body) return damaged("damaged");
+  ByteReader reader(*body);
+  if (reader.get_bytes(kMagic.size()) != kMagic) return damaged("not a snapshot");
   if (reader.get<std::uint32_t>() != kVersion) return damaged("another version");
   const std::size_t cells = lattice.log_weights().size();
   if (reader.get<std::uint64_t>() != signature(lattice.log_weights()) || reader.get<std::uint32_t>() != cells)
     return damaged("another mixture of bets");
   Restored result{.tick = reader.get<Tick>()};
+  const auto entries = reader.get<std::uint64_t>();
   get_names(reader, names);
   const auto peeled_count = reader.get<std::uint32_t>();
   reader.reject_unless(peeled_count <= kPeeledMax);
@@ -254,7 +207,7 @@ Result<Restored> restore(std::string_view bytes, Lattice& lattice, ValueNames& n
     reader.reject_unless(seen.insert(nodes.back().info.slice).second);
   }
   if (!reader.ok() || !reader.at_end()) return damaged("impossible contents");
-  LatticeSnapshot::fill(lattice, nodes, peeled);
+  LatticeSnapshot::fill(lattice, nodes, peeled, entries);
   result.nodes = nodes.size();
   return result;
 }

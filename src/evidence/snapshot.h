@@ -4,10 +4,10 @@
 //
 // Only detectors with evidence are kept, the strongest first; the others start afresh, which is lower and so
 // keeps the promise. Format (little-endian, doubles and floats as in IEEE 754):
-//     magic "TKEV", u32 version, u64 signature of the mixture, u32 cells, u32 tick
+//     magic "TKEV", u32 version, u64 signature of the mixture, u32 cells, u32 tick, u64 entries
 //     for each attribute: u32 count, then u16 length and bytes of each name, in the order of the ids
 //     u32 peeled slices: u32 depth, 3 u32 terms each
-//     u32 nodes, each: slice, u32 first, last, items, u64 tokens, answers, traffic, clients, accusers,
+//     u32 nodes, each: slice, u32 first, last, items, u64 tokens, answers, traffic, clients,
 //         cells x (f32 SR, f32 CUSUM, u32 onset)
 //     u64 XXH3 of all before it
 #pragma once

@@ -61,6 +61,7 @@ TEST_F(SnapshotTest, GoesOnAsIfNothingHadHappened) {
     EXPECT_EQ(lattice_.info(node).tokens, restored.info(same).tokens);
     EXPECT_EQ(lattice_.info(node).answers, restored.info(same).answers);
     EXPECT_EQ(lattice_.info(node).clients.bits(), restored.info(same).clients.bits());
+    EXPECT_EQ(lattice_.info(node).traffic, restored.info(same).traffic) << "equal traffic stays equal";
     EXPECT_EQ(names_.describe(slice), names.describe(slice));
   });
 }
@@ -103,6 +104,14 @@ TEST_F(SnapshotTest, WhatDoesNotFitIsRefusedWhole) {
     ValueNames names;
     (void)restore(bytes, lattice, names);
   }
+}
+
+TEST_F(SnapshotTest, ARefusalLeavesTheBoundOnNames) {
+  Lattice lattice(bet_.bets().log_weights());
+  ValueNames names(1);
+  EXPECT_FALSE(restore(save(lattice_, names_, 40, kLogStake), lattice, names)) << "more names than fit";
+  EXPECT_EQ(names.intern(Attribute::endpoint, "a"), 1u);
+  EXPECT_EQ(names.intern(Attribute::endpoint, "b"), 0u);
 }
 
 TEST_F(SnapshotTest, HoldsTheStrongestOnly) {

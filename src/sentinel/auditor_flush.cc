@@ -138,7 +138,7 @@ incident::Finding Auditor::describe(const Signal& signal, const evidence::Slice&
   };
   finding.observations = part(about.tokens);
   finding.requests = part(about.answers);
-  finding.sessions = static_cast<std::uint64_t>(about.accusers.at_least());
+  finding.sessions = static_cast<std::uint64_t>(signal.lattice().accusers(slice, onset).at_least());
   return finding;
 }
 
