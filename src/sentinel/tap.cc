@@ -31,15 +31,11 @@ void TapQueue::end(Ended&& ended) {
   messages_.emplace_back(std::move(ended));
 }
 
-std::vector<Message> TapQueue::take() {
+void TapQueue::take(std::vector<Message>& messages) {
+  messages.clear();
   const std::lock_guard lock(mutex_);
   bytes_ = 0;
-  return std::exchange(messages_, {});
-}
-
-std::size_t TapQueue::under_way() const {
-  const std::lock_guard lock(mutex_);
-  return under_way_;
+  std::swap(messages_, messages);
 }
 
 AnswerTap::~AnswerTap() {

@@ -87,14 +87,13 @@ class TapQueue {
   [[nodiscard]] bool records(Records&& records);
   void end(Ended&& ended);
 
-  /// All that has come since the last call, in order.
-  [[nodiscard]] std::vector<Message> take();
-
-  [[nodiscard]] std::size_t under_way() const;
+  /// All that has come since the last call, in order, in the place of what was taken before. The room of that
+  /// is filled next.
+  void take(std::vector<Message>& messages);
 
  private:
   const TapLimits limits_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::vector<Message> messages_;
   std::size_t bytes_ = 0;
   std::size_t under_way_ = 0;

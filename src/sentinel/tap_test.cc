@@ -12,6 +12,12 @@ protocol::ResponseReader reader;
 
 void take(AnswerTap& tap, const std::string& json) { tap.take(json, *reader.read(json)); }
 
+std::vector<Message> taken(TapQueue& queue) {
+  std::vector<Message> messages;
+  queue.take(messages);
+  return messages;
+}
+
 const std::string kEvent = R"({"choices":[{"logprobs":{"content":[1]},"audit":[[2]]}],"seed":9})";
 
 TEST(Tap, MessagesComeInTheirOrder) {
@@ -25,7 +31,7 @@ TEST(Tap, MessagesComeInTheirOrder) {
     take(tap, R"({"choices":[{"logprobs":{}},{"logprobs":{"content":[5]}}]})");
     tap.end({.how = AnswerEnd::How::complete, .finish_reason = "stop"});
   }
-  const auto messages = queue.take();
+  const auto messages = taken(queue);
   ASSERT_EQ(messages.size(), 4u);
   EXPECT_EQ(std::get<Admitted>(messages[0]).about.endpoint, 3u);
   const auto& records = std::get<Records>(messages[1]);
@@ -34,7 +40,7 @@ TEST(Tap, MessagesComeInTheirOrder) {
   EXPECT_EQ(records.seed, 7u) << "stated by an event before";
   EXPECT_EQ(std::get<Records>(messages[2]).text, "{}") << "the first choice alone";
   EXPECT_EQ(std::get<Ended>(messages[3]).end.how, AnswerEnd::How::complete);
-  EXPECT_TRUE(queue.take().empty());
+  EXPECT_TRUE(taken(queue).empty());
 }
 
 TEST(Tap, WhatFindsNoRoomIsCountedAndTheEndStillComes) {
@@ -44,10 +50,26 @@ TEST(Tap, WhatFindsNoRoomIsCountedAndTheEndStillComes) {
     AnswerTap tap(queue, *first);
     for (int i = 0; i < 4; ++i) take(tap, kEvent);  // 20 bytes each
   }
-  const auto messages = queue.take();
+  const auto messages = taken(queue);
   ASSERT_EQ(messages.size(), 3u);
   EXPECT_EQ(std::get<Ended>(messages[2]).dropped, 3u);
   EXPECT_EQ(std::get<Ended>(messages[2]).end.how, AnswerEnd::How::cut) << "it went without an end";
+}
+
+TEST(Tap, TheRoomOfWhatWasTakenIsFilledNext) {
+  TapQueue queue;
+  const auto fill = [&] {
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(queue.admit({}, {}));
+  };
+  std::vector<Message> messages, later;
+  fill();
+  queue.take(messages);
+  EXPECT_EQ(messages.size(), 100u);
+  const Message* const room = messages.data();
+  queue.take(messages);
+  fill();
+  queue.take(later);
+  EXPECT_EQ(later.data(), room);
 }
 
 TEST(Tap, TooManyUnderWayAreNotAdmitted) {
@@ -74,8 +96,7 @@ TEST(Tap, ThreadsLoseNothing) {
     });
   }
   std::size_t seen = 0;
-  while (seen < std::size_t{3 * kThreads * kAnswers}) seen += queue.take().size();
-  EXPECT_EQ(queue.under_way(), 0u);
+  while (seen < std::size_t{3 * kThreads * kAnswers}) seen += taken(queue).size();
 }
 
 }  // namespace
