@@ -202,6 +202,12 @@ std::uint64_t Fleet::epoch(std::size_t pool_index) const {
   return pools_[pool_index].epoch;
 }
 
+std::vector<std::uint32_t> Fleet::in_flight() const {
+  std::vector<std::uint32_t> counts;
+  for (const Member& member : members_) counts.push_back(member.in_flight);
+  return counts;
+}
+
 MemberView Fleet::view(EndpointId endpoint, Instant now) const {
   TK_ASSERT(endpoint < members_.size());
   const Member& member = members_[endpoint];

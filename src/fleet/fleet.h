@@ -113,6 +113,8 @@ class Fleet {
 
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] std::uint64_t epoch(std::size_t pool_index) const;
+  /// Requests under way, by endpoint.
+  [[nodiscard]] std::vector<std::uint32_t> in_flight() const;
   [[nodiscard]] MemberView view(EndpointId endpoint, Instant now) const;
   [[nodiscard]] const EndpointConfig& endpoint(EndpointId id) const;
   [[nodiscard]] std::optional<EndpointId> find(std::string_view endpoint) const;

@@ -181,6 +181,9 @@ Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Con
   gateway->shared_->sentinel().start(
       [desk = gateway->shared_->incidents()](const incident::Finding& finding) {
         desk->on_finding(finding, finding.attributed.value_or(finding.detected));
+      },
+      [shared = gateway->shared_.get()] {
+        return shared->fleet([](const fleet::Fleet& fleet) { return fleet.in_flight(); });
       });
   if (const auto opened = gateway->open(*config, options); !opened) return std::unexpected(opened.error());
   for (auto& thread : gateway->io_threads_) thread->run();

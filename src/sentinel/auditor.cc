@@ -2,6 +2,7 @@
 #include "sentinel/auditor.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/assert.h"
@@ -27,6 +28,10 @@ std::string length_bin(const fleet::TokenRange& prompt) {
   std::uint64_t bin = 256;
   while (bin < tokens && bin < (1u << 20)) bin *= 4;
   return (prompt.bounded() ? "<=" : ">=") + std::to_string(bin);
+}
+
+std::string batch_bin(std::uint32_t under_way) {
+  return "<=" + std::to_string(std::bit_ceil(std::clamp<std::uint32_t>(under_way, 1, 1024)));
 }
 
 std::string label(const fleet::EndpointConfig& endpoint, const char* name) {
@@ -72,10 +77,11 @@ Auditor::Auditor(std::shared_ptr<const fleet::Config> config, const AuditorSetti
                             .pool = &pool,
                             .dialect = &protocol::dialect(endpoint.engine),
                             .shipped = evidence::shipped(to_string(endpoint.engine)),
-                            .audit = {},
-                            .batch = "<=1"});
+                            .fixed = {},
+                            .audit = {}});
     }
   }
+  intern_endpoints();
 }
 
 void Auditor::on(Message&& message) {
@@ -84,24 +90,44 @@ void Auditor::on(Message&& message) {
   on_ended(std::get<Ended>(message));
 }
 
-Auditor::Places Auditor::places_of(const Admission& about) {
-  const Endpoint& endpoint = endpoints_[about.endpoint];
-  Places places;
-  const auto put = [&](Attribute attribute, std::string_view text) {
-    if (text.empty()) return;
-    places[kAudit][attribute] = audit_.intern(attribute, text);
-    places[kInvariant][attribute] = invariants_.intern(attribute, text);
-  };
-  put(Attribute::endpoint, endpoint.config->name);
-  put(Attribute::pool, endpoint.pool->name);
-  put(Attribute::hardware, label(*endpoint.config, "hardware"));
-  put(Attribute::version, label(*endpoint.config, "version"));
-  put(Attribute::fingerprint, about.fingerprint);
-  put(Attribute::context_class, about.context_class);
-  put(Attribute::prompt_length, length_bin(about.prompt));
-  put(Attribute::client_version, about.client_version);
-  put(Attribute::batch_size, endpoint.batch);
+void Auditor::put(Places& places, Attribute attribute, std::string_view text) {
+  places[kAudit][attribute] = audit_.intern(attribute, text);
+  places[kInvariant][attribute] = invariants_.intern(attribute, text);
+}
+
+void Auditor::intern_endpoints() {
+  for (Endpoint& endpoint : endpoints_) {
+    endpoint.fixed = {};
+    put(endpoint.fixed, Attribute::endpoint, endpoint.config->name);
+    put(endpoint.fixed, Attribute::pool, endpoint.pool->name);
+    put(endpoint.fixed, Attribute::hardware, label(*endpoint.config, "hardware"));
+    put(endpoint.fixed, Attribute::version, label(*endpoint.config, "version"));
+  }
+}
+
+Auditor::Places Auditor::places_of(fleet::EndpointId endpoint, std::string_view fingerprint) const {
+  Places places = endpoints_[endpoint].fixed;
+  places[kAudit][Attribute::fingerprint] = audit_.names().find(Attribute::fingerprint, fingerprint);
+  places[kInvariant][Attribute::fingerprint] = invariants_.names().find(Attribute::fingerprint, fingerprint);
   return places;
+}
+
+Auditor::Places Auditor::places_of(const Admission& about) {
+  Places places = endpoints_[about.endpoint].fixed;
+  put(places, Attribute::fingerprint, about.fingerprint);
+  put(places, Attribute::context_class, about.context_class);
+  put(places, Attribute::prompt_length, length_bin(about.prompt));
+  put(places, Attribute::client_version, about.client_version);
+  put_batch(places, about.endpoint);
+  return places;
+}
+
+void Auditor::put_batch(Places& places, fleet::EndpointId endpoint) {
+  put(places, Attribute::batch_size, batch_bin(endpoints_[endpoint].under_way));
+}
+
+void Auditor::note_under_way(fleet::EndpointId endpoint, std::uint32_t requests) {
+  endpoints_[endpoint].under_way = requests;
 }
 
 void Auditor::on_admitted(const Admitted& admitted) {
@@ -111,7 +137,8 @@ void Auditor::on_admitted(const Admitted& admitted) {
   Answer answer{
       .about = about, .where = places_of(about), .whole = {}, .pending = {}, .said = {}, .seed = {}};
   answer.pending.sums.assign(audit_.bets().cells(), 0.0f);
-  const Queued queued{answer.where, about.endpoint, about.output_most, about.client, about.session};
+  const Queued queued{admitted.answer,   admitted.at,  answer.where, about.endpoint,
+                      about.output_most, about.client, about.session};
   if (!about.streamed) {
     answer.whole = whole_order_.admit(admitted.at);
     whole_queue_.push_back(queued);
@@ -119,7 +146,6 @@ void Auditor::on_admitted(const Admitted& admitted) {
   answer.verdict = verdict_order_.admit(admitted.at);
   verdict_queue_.push_back(queued);
   ++endpoint.audit.answers;
-  ++endpoint.audit.under_way;
   answers_.emplace(admitted.answer, std::move(answer));
 }
 
@@ -128,7 +154,7 @@ void Auditor::lose(Answer& answer, std::uint64_t tokens, Lost why) {
   audit_.bets().add_lost(tokens, answer.pending.sums);
   answer.entered_lost += tokens;
   answer.pending.count += static_cast<std::uint32_t>(tokens);
-  endpoints_[answer.about.endpoint].audit.lost[std::to_underlying(why)] += tokens;
+  answer.pending.lost[std::to_underlying(why)] += tokens;
   if (!answer.whole) waiting_ += tokens;
 }
 
@@ -136,12 +162,12 @@ void Auditor::on_records(const Records& records) {
   const auto found = answers_.find(records.answer);
   TK_ASSERT(found != answers_.end());
   Answer& answer = found->second;
-  Endpoint& endpoint = endpoints_[answer.about.endpoint];
+  const Endpoint& endpoint = endpoints_[answer.about.endpoint];
   if (records.seed) answer.seed = records.seed;
   const std::string_view text = records.text;
   const auto seen = evidence_.add(text.substr(0, records.audit_at), text.substr(records.audit_at),
                                   {*endpoint.shipped, answer.about.sampling, answer.seed},
-                                  answer.pending.sums, endpoint.audit.speed);
+                                  answer.pending.sums, answer.pending.speed);
   if (!seen) {
     // How many tokens it spoke of shows in the end, if the server states their number.
     answer.said.all_arrived = false;
@@ -151,8 +177,8 @@ void Auditor::on_records(const Records& records) {
   answer.said.id_most = std::max(answer.said.id_most, seen->id_most);
   answer.said.has_ids = answer.said.has_ids || seen->id_most > 0;
   answer.pending.count += seen->tokens;
-  endpoint.audit.tokens += seen->tokens - seen->unusable;
-  endpoint.audit.lost[std::to_underlying(Lost::unreadable)] += seen->unusable;
+  answer.pending.usable += seen->tokens - seen->unusable;
+  answer.pending.lost[std::to_underlying(Lost::unreadable)] += seen->unusable;
   if (!answer.whole) waiting_ += seen->tokens;
   // In a stream the tokens before one that goes on with a character have come with it, and left no record.
   if (endpoint.dialect->missing == protocol::MissingRecords::incomplete_utf8)
@@ -161,12 +187,17 @@ void Auditor::on_records(const Records& records) {
 
 /// Enters what is known to have been drawn and was not seen.
 void Auditor::settle(Answer& answer, const Ended& ended) {
-  const Lost why = ended.dropped > 0 ? Lost::dropped : Lost::missing;
   if (ended.dropped > 0) answer.said.all_arrived = false;
+  const bool complete = ended.end.how == AnswerEnd::How::complete;
+  // Of a stream that was cut, what was not delivered was not to be looked at.
+  if (!complete && answer.said.all_arrived) return;
+  const Lost why = ended.dropped > 0         ? Lost::dropped
+                   : answer.said.all_arrived ? Lost::missing
+                                             : Lost::unreadable;
   const std::uint64_t known = answer.said.records + answer.entered_lost;
   if (ended.end.drawn) {
     lose(answer, *ended.end.drawn > known ? *ended.end.drawn - known : 0, why);
-  } else if (ended.dropped > 0) {
+  } else if (!answer.said.all_arrived) {
     lose(answer, answer.about.output_most > known ? answer.about.output_most - known : 0, why);
   } else if (endpoints_[answer.about.endpoint].dialect->missing != protocol::MissingRecords::none) {
     lose(answer, kHiddenMost, why);
@@ -178,13 +209,11 @@ void Auditor::on_ended(const Ended& ended) {
   TK_ASSERT(found != answers_.end());
   Answer answer = std::move(found->second);
   answers_.erase(found);
-  Endpoint& endpoint = endpoints_[answer.about.endpoint];
-  --endpoint.audit.under_way;
   using How = AnswerEnd::How;
-  if (ended.end.how == How::complete) settle(answer, ended);
+  if (ended.end.how == How::complete || ended.end.how == How::cut) settle(answer, ended);
   if (answer.whole) {
-    // What never came is left to the order's patience: it enters at its lower bound.
-    if (ended.end.how == How::lost)
+    // What never came, or not as a whole, enters at its lower bound.
+    if (ended.end.how == How::lost || ended.end.how == How::cut)
       whole_order_.abandon(*answer.whole);
     else
       whole_order_.complete(*answer.whole, std::move(answer.pending));
@@ -192,14 +221,22 @@ void Auditor::on_ended(const Ended& ended) {
     enter(answer);
   }
   if (ended.end.how != How::complete) return verdict_order_.abandon(answer.verdict);
-  Verdicts verdicts = judge(answer.about, ended.end, answer.said, *endpoint.dialect);
+  Verdicts verdicts = judge(answer.about, ended.end, answer.said, *endpoints_[answer.about.endpoint].dialect);
   verdicts[std::to_underlying(Invariant::fingerprint)] =
       book_.check_fingerprint(answer.about.endpoint, ended.end.fingerprint);
   verdict_order_.complete(answer.verdict, verdicts);
 }
 
+void Auditor::count(fleet::EndpointId endpoint, Tokens& tokens) {
+  EndpointAudit& audit = endpoints_[endpoint].audit;
+  audit.tokens += std::exchange(tokens.usable, 0);
+  for (std::size_t i = 0; i < kLost; ++i) audit.lost[i] += std::exchange(tokens.lost[i], 0);
+  audit.speed.take(tokens.speed);
+}
+
 /// Gives what has come of a stream since the last flush to the window that is filled now.
 void Auditor::enter(Answer& answer) {
+  count(answer.about.endpoint, answer.pending);
   if (answer.pending.count == 0) return;
   audit_.add(answer.where[kAudit], {.log_factors = answer.pending.sums,
                                     .tokens = answer.pending.count,
@@ -210,9 +247,19 @@ void Auditor::enter(Answer& answer) {
   answer.pending.count = 0;
 }
 
-void Auditor::heal(std::string_view endpoint) {
-  audit_.heal(Attribute::endpoint, endpoint);
-  invariants_.heal(Attribute::endpoint, endpoint);
+void Auditor::heal(fleet::EndpointId endpoint) {
+  const Places known = places_of(endpoint, book_.stated(endpoint));
+  for (const std::size_t which : {kAudit, kInvariant}) {
+    Signal& signal = which == kAudit ? audit_ : invariants_;
+    for (const evidence::Slice& slice : signal.heal(known[which]))
+      told_.erase(signal.name() + signal.names().describe(slice));
+  }
+}
+
+bool Auditor::approve(fleet::EndpointId endpoint) {
+  if (!book_.approve(endpoint)) return false;
+  heal(endpoint);
+  return true;
 }
 
 }  // namespace truekeel::sentinel

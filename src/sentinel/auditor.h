@@ -45,13 +45,16 @@ enum class Lost : std::uint8_t {
 inline constexpr std::size_t kLost = 4;
 [[nodiscard]] std::string_view name(Lost lost);
 
-/// What is counted of one endpoint.
+/// What is counted of one endpoint. Tokens and verdicts count where they enter as evidence.
 struct EndpointAudit {
-  std::uint64_t answers = 0, tokens = 0;
+  std::uint64_t answers = 0;  ///< that were admitted
+  std::uint64_t tokens = 0;   ///< with a usable record
   std::array<std::uint64_t, kLost> lost = {};
-  double tokens_per_minute = 0, answers_per_minute = 0;  ///< of the last minutes
+  std::uint64_t verdicts = 0;       ///< answers that were judged by the invariants
+  std::uint64_t verdicts_late = 0;  ///< answers that took longer than the patience: not judged
+  double tokens_per_minute = 0, answers_per_minute = 0, verdicts_per_minute = 0;  ///< running means
+  WallTime answers_at{}, tokens_at{};  ///< when there were some last; the epoch: never
   GrowthMeter speed;
-  std::uint32_t under_way = 0;  ///< answers that are looked at now
 };
 
 class Auditor {
@@ -61,22 +64,29 @@ class Auditor {
 
   void on(Message&& message);
 
+  /// Requests under way at the endpoint now, looked at or not: the batch of the tokens to come.
+  void note_under_way(fleet::EndpointId endpoint, std::uint32_t requests);
+
   [[nodiscard]] bool flush_due(Instant now) const;
   /// Ends the window. An alarm that starts the search for a culprit is a finding, and so is the culprit, by
   /// the same id; alarms in between are counted alone. A culprit that goes on is convicted anew once a
   /// minute.
   [[nodiscard]] std::vector<incident::Finding> flush(Instant now, WallTime wall);
 
-  /// The share of answers to look at, by endpoint: all of them where a suspect is being searched for.
+  /// Whether the slice that leads a search may hold answers of the endpoint: all of them are then looked at.
   [[nodiscard]] bool suspected(fleet::EndpointId endpoint) const;
 
-  /// The endpoint is well again: culprits named by it may be named anew.
-  void heal(std::string_view endpoint);
-  bool approve(fleet::EndpointId endpoint) { return book_.approve(endpoint); }
+  /// The endpoint is well again: culprits that may hold its traffic, however they are called, may be named
+  /// anew.
+  void heal(fleet::EndpointId endpoint);
+  /// Approves the fingerprint that it stated last, and with it the endpoint; false when it has stated none.
+  bool approve(fleet::EndpointId endpoint);
 
   /// State without content, to survive a restart.
   [[nodiscard]] std::string save() const;
-  /// Requires: nothing was taken yet. Error::invalid_argument, and no change, when it is damaged.
+  /// How many detectors go on. Requires: nothing was taken yet. Error::invalid_argument when it is damaged:
+  /// no change; or when a signal's detectors do not fit: all of them start afresh, and what was approved and
+  /// counted of invariants is taken over.
   [[nodiscard]] Result<std::size_t> restore(std::string_view bytes);
 
   // For views.
@@ -85,27 +95,36 @@ class Auditor {
   [[nodiscard]] const InvariantBook& book() const { return book_; }
   [[nodiscard]] const evidence::FalseAlarmBudget& budget() const { return budget_; }
   [[nodiscard]] const EndpointAudit& endpoint(fleet::EndpointId id) const { return endpoints_[id].audit; }
-  [[nodiscard]] WallTime time_of(evidence::Tick tick) const;
+  /// Whether that was within the last minutes.
+  [[nodiscard]] bool lately(WallTime at) const;
+  /// When the earliest answer was admitted that entered in this window: an onset in it is no earlier
+  /// estimated than that, and no later than its evidence.
+  [[nodiscard]] WallTime onset_of(const Signal& signal, evidence::Tick tick) const;
   [[nodiscard]] std::uint64_t alarms() const { return alarms_; }
   [[nodiscard]] std::uint64_t culprits() const { return culprits_; }
 
  private:
+  static constexpr std::size_t kAudit = 0, kInvariant = 1;
+  using Places = std::array<evidence::Coordinates, 2>;
+
   struct Endpoint {
     const fleet::EndpointConfig* config;
     const fleet::PoolConfig* pool;
     const protocol::Dialect* dialect;
     std::optional<evidence::ShippedDialect> shipped;
+    Places fixed;  // what is the same for all its answers
     EndpointAudit audit;
-    std::string batch;  // how many answers were under way at the last flush, as a bin
-    std::uint64_t tokens_before = 0, answers_before = 0;  // at the last flush
+    std::uint32_t under_way = 1;                                               // requests, as last told
+    std::uint64_t tokens_before = 0, answers_before = 0, verdicts_before = 0;  // at the last flush
   };
-  static constexpr std::size_t kAudit = 0, kInvariant = 1;
-  using Places = std::array<evidence::Coordinates, 2>;
 
-  /// Evidence of the tokens of one answer.
+  /// Evidence of the tokens of one answer, and what is counted of them when it enters.
   struct Tokens {
     std::vector<float> sums;
     std::uint32_t count = 0;
+    std::uint64_t usable = 0;
+    std::array<std::uint64_t, kLost> lost = {};
+    GrowthMeter speed;
   };
   struct Answer {
     Admission about;
@@ -120,20 +139,37 @@ class Auditor {
   };
   /// What an answer leaves behind until its turn has come.
   struct Queued {
+    AnswerId answer = 0;
+    Instant admitted{};
     Places where;
     fleet::EndpointId endpoint = 0;
     std::uint64_t output_most = 0, client = 0, session = 0;
   };
+
+  /// A window, and when what entered in it had been admitted or, of streams, drawn.
+  struct Window {
+    evidence::Tick tick = 0;
+    WallTime ended{};
+    std::array<WallTime, 2> earliest = {};  // by signal
+  };
+  using Waits = std::array<Duration, 2>;
 
   void on_admitted(const Admitted& admitted);
   void on_records(const Records& records);
   void on_ended(const Ended& ended);
   void settle(Answer& answer, const Ended& ended);
   void lose(Answer& answer, std::uint64_t tokens, Lost why);
+  void put(Places& places, evidence::Attribute attribute, std::string_view text);
+  void intern_endpoints();
   [[nodiscard]] Places places_of(const Admission& about);
+  void put_batch(Places& places, fleet::EndpointId endpoint);
+  [[nodiscard]] Places places_of(fleet::EndpointId endpoint, std::string_view fingerprint) const;
   void enter(Answer& answer);
+  void count(fleet::EndpointId endpoint, Tokens& tokens);
   void enter_streams();
-  void release(Instant now);
+  [[nodiscard]] Waits release(Instant now);
+  void note_window(evidence::Tick tick, WallTime wall, const Waits& waits);
+  [[nodiscard]] const Window* window_of(evidence::Tick tick) const;
   void report(std::size_t which, const SignalEvents& events, std::vector<incident::Finding>& findings);
   [[nodiscard]] incident::Finding describe(const Signal& signal, const evidence::Slice& slice,
                                            std::size_t cell, evidence::Tick onset) const;
@@ -153,7 +189,7 @@ class Auditor {
   evidence::AdmissionOrder<Tokens> whole_order_;
   evidence::AdmissionOrder<Verdicts> verdict_order_;
   std::deque<Queued> whole_queue_, verdict_queue_;  // beside the orders
-  std::deque<std::pair<evidence::Tick, WallTime>> times_;
+  std::deque<Window> windows_;
   Instant flushed_;
   WallTime wall_;
   std::array<std::optional<incident::Finding>, 2> searching_;  // the alarm that the search goes back to

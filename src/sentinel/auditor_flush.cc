@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a window: what enters, what it costs of the budget, and what comes of it.
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -10,23 +9,22 @@
 namespace truekeel::sentinel {
 namespace {
 
-using evidence::Attribute;
 using std::chrono::duration;
+using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
 /// Of the running means of traffic.
 constexpr double kMemoryMinutes = 3;
 
-/// How finely the times of windows are remembered, and how many: a day.
-constexpr auto kTimesEvery = seconds(1);
-constexpr std::size_t kTimesMost = 86'400;
+/// How finely windows are remembered, and how many: a day.
+constexpr auto kWindowsEvery = seconds(1);
+constexpr std::size_t kWindowsMost = 86'400;
+
+/// A server whose answers come without records for longer gives none: longer than any answer waits.
+constexpr auto kLately = minutes(3);
 
 constexpr auto kTellAgainAfter = minutes(1);
-
-std::string batch_bin(std::uint32_t under_way) {
-  return "<=" + std::to_string(std::bit_ceil(std::clamp<std::uint32_t>(under_way, 1, 1024)));
-}
 
 }  // namespace
 
@@ -37,23 +35,26 @@ void Auditor::enter_streams() {
     if (answer.whole) continue;
     enter(answer);
     // The next tokens are generated beside as many others as there are now.
-    const std::string bin = batch_bin(endpoints_[answer.about.endpoint].audit.under_way);
-    answer.where[kAudit][Attribute::batch_size] = audit_.intern(Attribute::batch_size, bin);
+    put_batch(answer.where, answer.about.endpoint);
   }
-  for (Endpoint& endpoint : endpoints_) endpoint.batch = batch_bin(endpoint.audit.under_way);
 }
 
-void Auditor::release(Instant now) {
+/// Returns for each signal how long ago the earliest was admitted that entered now.
+Auditor::Waits Auditor::release(Instant now) {
+  Waits waits{};
   whole_order_.release(now, [&](auto, std::optional<Tokens> tokens) {
     const Queued answer = std::move(whole_queue_.front());
     whole_queue_.pop_front();
-    if (!tokens) {
+    if (tokens) {
+      waits[kAudit] = std::max(waits[kAudit], now - answer.admitted);
+    } else {
       tokens.emplace();
       tokens->sums.assign(audit_.bets().cells(), 0.0f);
       tokens->count = static_cast<std::uint32_t>(answer.output_most);
       audit_.bets().add_lost(answer.output_most, tokens->sums);
-      endpoints_[answer.endpoint].audit.lost[std::to_underlying(Lost::late)] += answer.output_most;
+      tokens->lost[std::to_underlying(Lost::late)] = answer.output_most;
     }
+    count(answer.endpoint, *tokens);
     if (tokens->count == 0) return;
     audit_.add(answer.where[kAudit], {.log_factors = tokens->sums,
                                       .tokens = tokens->count,
@@ -63,21 +64,38 @@ void Auditor::release(Instant now) {
   verdict_order_.release(now, [&](auto, std::optional<Verdicts> verdicts) {
     const Queued answer = std::move(verdict_queue_.front());
     verdict_queue_.pop_front();
-    const EngineKind engine = endpoints_[answer.endpoint].config->engine;
+    Endpoint& endpoint = endpoints_[answer.endpoint];
+    if (verdicts) waits[kInvariant] = std::max(waits[kInvariant], now - answer.admitted);
+    endpoint.audit.verdicts += verdicts.has_value();
+    endpoint.audit.verdicts_late += !verdicts && answers_.contains(answer.answer);
+    const EngineKind engine = endpoint.config->engine;
     std::vector<float> sums(invariant_bets_.cells(), 0.0f);
     invariant_bets_.add(verdicts ? book_.ratios(engine, *verdicts) : book_.lost(engine), sums);
     invariants_.add(answer.where[kInvariant],
                     {.log_factors = sums, .tokens = 1, .client = answer.client, .session = answer.session});
   });
+  return waits;
+}
+
+void Auditor::note_window(evidence::Tick tick, WallTime wall, const Waits& waits) {
+  std::array<WallTime, 2> earliest;
+  for (const std::size_t which : {kAudit, kInvariant})
+    earliest[which] = std::min(wall_, wall - std::chrono::ceil<milliseconds>(waits[which]));
+  if (windows_.empty() || wall - windows_.back().ended >= kWindowsEvery) {
+    windows_.push_back({tick, wall, earliest});
+    if (windows_.size() > kWindowsMost) windows_.pop_front();
+    return;
+  }
+  for (const std::size_t which : {kAudit, kInvariant})
+    windows_.back().earliest[which] = std::min(windows_.back().earliest[which], earliest[which]);
 }
 
 std::vector<incident::Finding> Auditor::flush(Instant now, WallTime wall) {
   enter_streams();
-  release(now);
-  wall_ = wall;
+  const Waits waits = release(now);
   const evidence::Tick tick = clock_.tick();
-  if (times_.empty() || wall - times_.back().second >= kTimesEvery) times_.emplace_back(tick, wall);
-  if (times_.size() > kTimesMost) times_.pop_front();
+  note_window(tick, wall, waits);
+  wall_ = wall;
   const double log_stake = budget_.log_stake();
   std::vector<incident::Finding> findings;
   const SignalEvents audit = audit_.flush(tick, log_stake);
@@ -102,15 +120,26 @@ void Auditor::measure_traffic(Duration window) {
       const auto news = static_cast<double>(total - std::exchange(before, total));
       mean += weight * (news / minutes_passed - mean);
     };
+    if (audit.tokens > endpoint.tokens_before) audit.tokens_at = wall_;
+    if (audit.answers > endpoint.answers_before) audit.answers_at = wall_;
     rate(audit.tokens, endpoint.tokens_before, audit.tokens_per_minute);
     rate(audit.answers, endpoint.answers_before, audit.answers_per_minute);
+    rate(audit.verdicts, endpoint.verdicts_before, audit.verdicts_per_minute);
   }
 }
 
-WallTime Auditor::time_of(evidence::Tick tick) const {
-  const auto after = std::ranges::upper_bound(times_, tick, {}, &std::pair<evidence::Tick, WallTime>::first);
-  if (times_.empty()) return wall_;
-  return after == times_.begin() ? times_.front().second : std::prev(after)->second;
+bool Auditor::lately(WallTime at) const { return wall_ - at <= kLately; }
+
+/// The windows that are remembered stand for those that follow them.
+const Auditor::Window* Auditor::window_of(evidence::Tick tick) const {
+  if (windows_.empty()) return nullptr;
+  const auto after = std::ranges::upper_bound(windows_, tick, {}, &Window::tick);
+  return after == windows_.begin() ? &windows_.front() : &*std::prev(after);
+}
+
+WallTime Auditor::onset_of(const Signal& signal, evidence::Tick tick) const {
+  const Window* window = window_of(tick);
+  return window ? window->earliest[&signal == &audit_ ? kAudit : kInvariant] : wall_;
 }
 
 std::string Auditor::new_id(const Signal& signal) {
@@ -125,7 +154,7 @@ incident::Finding Auditor::describe(const Signal& signal, const evidence::Slice&
   finding.detector = signal.detector(cell);
   finding.traffic = signal.shown(slice);
   finding.expected_false_alarms = budget_.spent();
-  finding.onset = finding.first_seen = std::min(time_of(onset), wall_);
+  finding.onset = finding.first_seen = std::min(onset_of(signal, onset), wall_);
   finding.detected = wall_;
   const evidence::NodeId node = signal.lattice().find(slice);
   if (node == evidence::kNoNode) return finding;
@@ -184,7 +213,7 @@ void Auditor::report(std::size_t which, const SignalEvents& events,
     finding.log_lead = culprit.log_lead;
     finding.convicted = true;
     finding.attributed = wall_;
-    finding.detected = searching ? searching->detected : time_of(culprit.alarmed);
+    finding.detected = searching ? searching->detected : window_of(culprit.alarmed)->ended;
     finding.onset = finding.first_seen = std::min(finding.onset, finding.detected);
     for (const evidence::Slice& other : culprit.same_traffic)
       finding.same_traffic.push_back(signal.shown(other));
@@ -195,21 +224,12 @@ void Auditor::report(std::size_t which, const SignalEvents& events,
   if (!signal.suspect()) searching.reset();
 }
 
-bool Auditor::suspected(fleet::EndpointId id) const {
-  const Endpoint& endpoint = endpoints_[id];
-  for (const Signal* signal : {&audit_, &invariants_}) {
-    const auto slice = signal->suspect();
-    if (!slice) continue;
-    bool fits = true;
-    for (std::size_t i = 0; i < slice->depth() && fits; ++i) {
-      const auto [attribute, value] = slice->term(i);
-      const std::string_view text = signal->names().text(attribute, value);
-      if (attribute == Attribute::endpoint) fits = text == endpoint.config->name;
-      if (attribute == Attribute::pool) fits = text == endpoint.pool->name;
-    }
-    if (fits) return true;
-  }
-  return false;
+bool Auditor::suspected(fleet::EndpointId endpoint) const {
+  const auto audit = audit_.suspect(), invariant = invariants_.suspect();
+  if (!audit && !invariant) return false;
+  const Places places = places_of(endpoint, book_.stated(endpoint));
+  return (audit && may_hold(*audit, places[kAudit])) ||
+         (invariant && may_hold(*invariant, places[kInvariant]));
 }
 
 }  // namespace truekeel::sentinel

@@ -1,113 +1,121 @@
 // SPDX-License-Identifier: Apache-2.0
-// What survives a restart. Format (little-endian):
+// What survives a restart. Format (base/bytes.h):
 //     magic "TKSN", u32 version, then for each signal: u64 length and evidence's own snapshot (snapshot.h)
-//     u32 endpoints, each: u16 length and bytes of its name, and of its approved fingerprint
+//     u32 endpoints, each: its name, and its approved fingerprint
 //     u32 standings, each: u8 engine, u8 invariant, u64 kept, u64 violated
-//     u64 XXH3 of all before it
-#include <xxhash.h>
+//     u32 windows, one a minute: u32 tick, i64 its end, and for each signal i64 the earliest that entered in
+//     it,
+//         in ms of the wall clock
+#include <algorithm>
+#include <span>
 
-#include <cstring>
-
+#include "base/bytes.h"
 #include "sentinel/auditor.h"
 
 namespace truekeel::sentinel {
 namespace {
 
 constexpr std::string_view kMagic = "TKSN";
-constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kTextMax = 256;
+constexpr std::uint32_t kVersion = 2;
+constexpr auto kWindowsSavedEvery = std::chrono::minutes(1);
+constexpr std::size_t kWindowsSavedMost = 2 * 24 * 60;
 
-template <class T>
-void put(std::string& out, T value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
+WallTime wall_at(std::int64_t ms) { return WallTime(std::chrono::milliseconds(ms)); }
 
-void put_text(std::string& out, std::string_view text) {
-  const std::string_view kept = text.substr(0, kTextMax);
-  put(out, static_cast<std::uint16_t>(kept.size()));
-  out += kept;
-}
-
-/// Reads in order; once something was missing, everything is empty and ok is false.
-struct Reader {
-  std::string_view bytes;
-  bool ok = true;
-
-  std::string_view take(std::size_t size) {
-    ok = ok && size <= bytes.size();
-    if (!ok) return {};
-    const auto taken = bytes.substr(0, size);
-    bytes.remove_prefix(size);
-    return taken;
-  }
-  template <class T>
-  T get() {
-    T value{};
-    const auto text = take(sizeof value);
-    if (ok) std::memcpy(&value, text.data(), sizeof value);
-    return value;
-  }
-  std::string_view get_text() { return take(get<std::uint16_t>()); }
+struct Standing {
+  std::uint8_t engine = 0, invariant = 0;
+  std::uint64_t kept = 0, violated = 0;
 };
 
 }  // namespace
 
 std::string Auditor::save() const {
-  std::string out(kMagic);
-  put(out, kVersion);
+  ByteWriter out;
+  out.put_bytes(kMagic);
+  out.put(kVersion);
   for (const Signal* signal : {&audit_, &invariants_}) {
     const std::string state = signal->save(clock_.tick(), budget_.log_stake());
-    put(out, static_cast<std::uint64_t>(state.size()));
-    out += state;
+    out.put<std::uint64_t>(state.size());
+    out.put_bytes(state);
   }
-  put(out, static_cast<std::uint32_t>(endpoints_.size()));
+  out.put(static_cast<std::uint32_t>(endpoints_.size()));
   for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id) {
-    put_text(out, endpoints_[id].config->name);
-    put_text(out, book_.approved(id));
+    out.put_text(endpoints_[id].config->name);
+    out.put_text(book_.approved(id));
   }
-  put(out, static_cast<std::uint32_t>(kEngineKinds.size() * kInvariants));
+  out.put(static_cast<std::uint32_t>(kEngineKinds.size() * kInvariants));
   for (const EngineKind engine : kEngineKinds) {
     for (std::size_t i = 0; i < kInvariants; ++i) {
       const auto standing = book_.standing(engine, static_cast<Invariant>(i));
-      put(out, static_cast<std::uint8_t>(engine));
-      put(out, static_cast<std::uint8_t>(i));
-      put(out, standing.kept);
-      put(out, standing.violated);
+      out.put(static_cast<std::uint8_t>(engine));
+      out.put(static_cast<std::uint8_t>(i));
+      out.put(standing.kept);
+      out.put(standing.violated);
     }
   }
-  put(out, static_cast<std::uint64_t>(XXH3_64bits(out.data(), out.size())));
-  return out;
+  std::vector<Window> kept;
+  for (const Window& window : windows_)
+    if (kept.empty() || window.ended - kept.back().ended >= kWindowsSavedEvery) kept.push_back(window);
+  const auto most = std::span(kept).last(std::min(kept.size(), kWindowsSavedMost));
+  out.put(static_cast<std::uint32_t>(most.size()));
+  for (const Window& window : most) {
+    out.put(window.tick);
+    for (const WallTime time : {window.ended, window.earliest[kAudit], window.earliest[kInvariant]})
+      out.put<std::int64_t>(time.time_since_epoch().count());
+  }
+  return std::move(out).seal();
 }
 
 Result<std::size_t> Auditor::restore(std::string_view bytes) {
-  const auto damaged = [] {
-    return fail(ErrorCode::invalid_argument, "the state of the audit is damaged; detectors start afresh");
-  };
-  if (bytes.size() < sizeof(std::uint64_t)) return damaged();
-  Reader reader{bytes.substr(0, bytes.size() - sizeof(std::uint64_t))};
-  Reader sum{bytes.substr(reader.bytes.size())};
-  if (sum.get<std::uint64_t>() != XXH3_64bits(reader.bytes.data(), reader.bytes.size())) return damaged();
-  if (reader.take(kMagic.size()) != kMagic || reader.get<std::uint32_t>() != kVersion) return damaged();
-  const auto audit = reader.take(reader.get<std::uint64_t>());
-  const auto invariants = reader.take(reader.get<std::uint64_t>());
-  if (!reader.ok) return damaged();
-  const auto first = audit_.restore(audit);
-  if (!first) return std::unexpected(first.error());
-  const auto second = invariants_.restore(invariants);
-  clock_ = evidence::FlushClock(flushed_, first->tick + 1);
-  if (!second) return std::unexpected(second.error());
-  for (auto count = reader.get<std::uint32_t>(); count > 0 && reader.ok; --count) {
-    const auto name = reader.get_text(), fingerprint = reader.get_text();
+  const auto damaged =
+      fail(ErrorCode::invalid_argument, "the state of the audit is damaged; it starts afresh");
+  const auto body = unsealed(bytes);
+  if (!body) return damaged;
+  ByteReader reader(*body);
+  if (reader.get_bytes(kMagic.size()) != kMagic || reader.get<std::uint32_t>() != kVersion) return damaged;
+  const auto audit_bytes = reader.get_bytes(reader.get<std::uint64_t>());
+  const auto invariant_bytes = reader.get_bytes(reader.get<std::uint64_t>());
+  std::vector<std::pair<std::string_view, std::string_view>> fingerprints;
+  for (auto count = reader.get<std::uint32_t>(); count > 0 && reader.ok(); --count) {
+    const auto name = reader.get_text();
+    fingerprints.emplace_back(name, reader.get_text());
+  }
+  std::vector<Standing> standings;
+  for (auto count = reader.get<std::uint32_t>(); count > 0 && reader.ok(); --count) {
+    auto& standing = standings.emplace_back(reader.get<std::uint8_t>(), reader.get<std::uint8_t>());
+    standing.kept = reader.get<std::uint64_t>();
+    standing.violated = reader.get<std::uint64_t>();
+    reader.reject_unless(standing.engine < kEngineKinds.size() && standing.invariant < kInvariants);
+  }
+  std::deque<Window> windows;
+  const auto window_count = reader.get<std::uint32_t>();
+  reader.reject_unless(window_count <= kWindowsSavedMost);
+  for (std::uint32_t i = 0; i < window_count && reader.ok(); ++i) {
+    auto& window = windows.emplace_back(reader.get<evidence::Tick>());
+    window.ended = wall_at(reader.get<std::int64_t>());
+    for (WallTime& earliest : window.earliest) earliest = wall_at(reader.get<std::int64_t>());
+    reader.reject_unless(i == 0 || window.tick > windows[i - 1].tick);
+  }
+  if (!reader.ok() || !reader.at_end()) return damaged;
+
+  // What is approved outlives detectors that do not fit any more: else a wrong fingerprint would be the
+  // first.
+  for (const auto& [name, fingerprint] : fingerprints)
     for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id)
       if (endpoints_[id].config->name == name) (void)book_.check_fingerprint(id, fingerprint);
-  }
-  for (auto count = reader.get<std::uint32_t>(); count > 0 && reader.ok; --count) {
-    const auto engine = reader.get<std::uint8_t>(), invariant = reader.get<std::uint8_t>();
-    const auto kept = reader.get<std::uint64_t>(), violated = reader.get<std::uint64_t>();
-    if (!reader.ok || engine >= kEngineKinds.size() || invariant >= kInvariants) break;
-    book_.remember(static_cast<EngineKind>(engine), static_cast<Invariant>(invariant), kept, violated);
-  }
-  return first->nodes + second->nodes;
+  for (const Standing& standing : standings)
+    book_.remember(static_cast<EngineKind>(standing.engine), static_cast<Invariant>(standing.invariant),
+                   standing.kept, standing.violated);
+  auto audit = audit_.read(audit_bytes), invariants = invariants_.read(invariant_bytes);
+  if (!audit) return std::unexpected(audit.error());
+  if (!invariants) return std::unexpected(invariants.error());
+  clock_ = evidence::FlushClock(flushed_, std::max(audit->about.tick, invariants->about.tick) + 1);
+  windows_ = std::move(windows);
+  const std::size_t nodes = audit->about.nodes + invariants->about.nodes;
+  audit_.go_on_from(std::move(*audit));
+  invariants_.go_on_from(std::move(*invariants));
+  intern_endpoints();
+  return nodes;
 }
 
 }  // namespace truekeel::sentinel

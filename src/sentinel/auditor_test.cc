@@ -6,71 +6,13 @@
 #include <algorithm>
 
 #include "incident/book.h"
-#include "sentinel/test_traffic.h"
+#include "sentinel/test_auditor.h"
 
 namespace truekeel::sentinel {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr std::uint64_t kSeed = 61;
-const evidence::Sampling kChat{
-    .temperature = 0.7, .top_k = 40, .top_p = 0.9, .vocabulary = RecordWriter::kVocabulary};
-
-class AuditorTest : public testing::Test {
- protected:
-  AnswerId admit(fleet::EndpointId endpoint, bool streamed, std::uint64_t session = 1,
-                 std::string client_version = "") {
-    Admission about{.endpoint = endpoint,
-                    .context_class = endpoint < 2 ? "short" : "long",
-                    .window = 2048,
-                    .client_version = std::move(client_version)};
-    about.prompt = fleet::TokenRange::exactly(10);
-    about.output_most = 100;
-    about.session = about.client = session;
-    about.streamed = streamed;
-    about.sampling = writer_.sampling();
-    auditor_.on(Admitted{++last_, now_, about});
-    return last_;
-  }
-  void records(AnswerId answer, std::string text) {
-    const std::size_t size = text.size();
-    auditor_.on(Records{.answer = answer, .text = std::move(text), .audit_at = size, .seed = {}});
-  }
-  void complete(AnswerId answer, std::uint64_t drawn, const std::string& fingerprint = "fp") {
-    AnswerEnd end{.how = AnswerEnd::How::complete};
-    end.usage = protocol::Usage{.prompt_tokens = 10, .completion_tokens = drawn, .total_tokens = 10 + drawn};
-    end.drawn = drawn;
-    end.finish_reason = "stop";
-    end.fingerprint = fingerprint;
-    auditor_.on(Ended{.answer = answer, .end = end});
-  }
-  std::vector<incident::Finding> flush(Duration step = milliseconds(250)) {
-    now_ += step;
-    wall_ += std::chrono::duration_cast<milliseconds>(step);
-    EXPECT_TRUE(auditor_.flush_due(now_));
-    auto found = auditor_.flush(now_, wall_);
-    findings_.insert(findings_.end(), found.begin(), found.end());
-    return found;
-  }
-  std::uint64_t entered() const {
-    const auto& lattice = auditor_.audit().lattice();
-    const auto all = lattice.find(evidence::Slice());
-    return all == evidence::kNoNode ? 0 : lattice.info(all).tokens;
-  }
-  std::uint64_t lost(Lost why, fleet::EndpointId endpoint = 0) const {
-    return auditor_.endpoint(endpoint).lost[static_cast<std::size_t>(why)];
-  }
-
-  std::shared_ptr<const fleet::Config> config_ = test_fleet();
-  Instant now_{};
-  WallTime wall_{std::chrono::hours(480'000)};
-  Auditor auditor_{config_, {}, now_, wall_};
-  RecordWriter writer_{kChat, kSeed};
-  AnswerId last_ = 0;
-  std::vector<incident::Finding> findings_;
-};
 
 TEST_F(AuditorTest, StreamsEnterAtTheFlushWhileTheyRun) {
   const AnswerId answer = admit(0, true);
@@ -134,13 +76,71 @@ TEST_F(AuditorTest, OneLongStreamHoldsUpNoMoreThanABoundedNumber) {
   EXPECT_EQ(verdicts.info(verdicts.find(evidence::Slice())).tokens, 40'001u) << "entered before";
 }
 
+TEST_F(AuditorTest, TokensCountWhereTheyEnter) {
+  const AnswerId first = admit(0, false), second = admit(0, false), stream = admit(0, true);
+  records(second, writer_.tokens(2));
+  complete(second, 2);
+  records(stream, writer_.tokens(3));
+  flush();
+  EXPECT_EQ(auditor_.endpoint(0).tokens, 3u) << "the second is held up by the first";
+  EXPECT_EQ(auditor_.endpoint(0).verdicts, 0u);
+  flush(seconds(61));
+  EXPECT_EQ(auditor_.endpoint(0).tokens, 5u);
+  EXPECT_EQ(auditor_.endpoint(0).verdicts, 1u);
+  EXPECT_EQ(auditor_.endpoint(0).verdicts_late, 2u) << "the first, and the stream that goes on";
+  EXPECT_EQ(lost(Lost::late), 100u);
+  records(first, writer_.tokens(4));
+  complete(first, 4);
+  flush();
+  EXPECT_EQ(auditor_.endpoint(0).tokens, 5u) << "entered at their lower bound before";
+}
+
+TEST_F(AuditorTest, ServersThatFallSilentAreNotSeenLately) {
+  const AnswerId answer = admit(0, true);
+  records(answer, writer_.tokens(3));
+  complete(answer, 3);
+  flush();
+  const EndpointAudit& seen = auditor_.endpoint(0);
+  EXPECT_TRUE(auditor_.lately(seen.tokens_at) && auditor_.lately(seen.answers_at));
+  for (int minute = 0; minute < 4; ++minute) {
+    complete(admit(0, true), 3);  // without records
+    flush(std::chrono::minutes(1));
+  }
+  EXPECT_FALSE(auditor_.lately(seen.tokens_at));
+  EXPECT_TRUE(auditor_.lately(seen.answers_at));
+  EXPECT_FALSE(auditor_.lately(auditor_.endpoint(1).answers_at)) << "never";
+}
+
+TEST_F(AuditorTest, BatchesHoldAllRequestsLookedAtOrNot) {
+  const auto tokens_at = [&](const char* bin) {
+    const auto& names = auditor_.audit().names();
+    const auto value = names.find(evidence::Attribute::batch_size, bin);
+    if (value == 0) return std::uint64_t{0};
+    const evidence::Slice::Term term[] = {{evidence::Attribute::batch_size, value}};
+    const auto& lattice = auditor_.audit().lattice();
+    const auto node = lattice.find(evidence::Slice(term));
+    return node == evidence::kNoNode ? 0 : lattice.info(node).tokens;
+  };
+  auditor_.note_under_way(0, 30);
+  const AnswerId stream = admit(0, true);
+  records(stream, writer_.tokens(3));
+  flush();
+  EXPECT_EQ(tokens_at("<=32"), 3u);
+  auditor_.note_under_way(0, 2);
+  records(stream, writer_.tokens(4));
+  flush();
+  EXPECT_EQ(tokens_at("<=32"), 7u) << "known when the window began";
+  records(stream, writer_.tokens(5));
+  flush();
+  EXPECT_EQ(tokens_at("<=2"), 5u);
+}
+
 TEST_F(AuditorTest, LostAnswersAreLostAndRefusedOnesAreNothing) {
   const AnswerId gone = admit(0, false), refused = admit(0, false);
   auditor_.on(Ended{.answer = gone, .end = {.how = AnswerEnd::How::lost}});
   auditor_.on(Ended{.answer = refused, .end = {.how = AnswerEnd::How::refused}});
   flush();
   EXPECT_EQ(entered(), 100u);
-  EXPECT_EQ(auditor_.endpoint(0).under_way, 0u);
 }
 
 TEST_F(AuditorTest, TokensWithoutARecordEnterAtTheirLowerBound) {
@@ -169,6 +169,34 @@ TEST_F(AuditorTest, DroppedAndUnreadableRecordsAreMadeUpForByTheCount) {
   EXPECT_EQ(lost(Lost::dropped), 7u);
 }
 
+TEST_F(AuditorTest, WhatWasLostOnOurSideIsTakenAtItsMost) {
+  const AnswerId unreadable = admit(0, true);
+  records(unreadable, writer_.tokens(2));
+  records(unreadable, "no JSON");
+  auditor_.on(Ended{.answer = unreadable, .end = {.how = AnswerEnd::How::complete}});
+  flush();
+  EXPECT_EQ(entered(), 100u) << "no count: as long as it may have been";
+  EXPECT_EQ(lost(Lost::unreadable), 98u);
+
+  const AnswerId dropped = admit(0, true);
+  records(dropped, writer_.tokens(2));
+  auditor_.on(Ended{.answer = dropped, .end = {.how = AnswerEnd::How::cut}, .dropped = 1});
+  flush();
+  EXPECT_EQ(entered(), 200u) << "what came before the cut is not known";
+
+  const AnswerId cut = admit(0, true);
+  records(cut, writer_.tokens(2));
+  auditor_.on(Ended{.answer = cut, .end = {.how = AnswerEnd::How::cut}});
+  flush();
+  EXPECT_EQ(entered(), 202u) << "all that was delivered was seen";
+
+  const AnswerId whole = admit(0, false);
+  records(whole, writer_.tokens(2));
+  auditor_.on(Ended{.answer = whole, .end = {.how = AnswerEnd::How::cut}});
+  flush();
+  EXPECT_EQ(entered(), 302u) << "a part of a whole answer is none";
+}
+
 TEST_F(AuditorTest, WithoutACountTheHiddenAreTakenAtTheirMost) {
   const AnswerId answer = admit(0, true);
   records(answer, writer_.tokens(2));
@@ -176,25 +204,6 @@ TEST_F(AuditorTest, WithoutACountTheHiddenAreTakenAtTheirMost) {
   flush();
   EXPECT_EQ(entered(), 5u) << "an answer may end inside a character";
 }
-
-/// Windows of traffic on all three servers; tokens of s2 are faulty at some rate.
-class AuditorTraffic : public AuditorTest {
- protected:
-  void windows(int count, double rate) {
-    for (int i = 0; i < count && !convicted(); ++i) window(i, rate);
-  }
-  void window(int number, double rate) {
-    std::vector<AnswerId> answers;
-    for (fleet::EndpointId endpoint = 0; endpoint < 3; ++endpoint) {
-      const bool streamed = (number + static_cast<int>(endpoint)) % 3 != 0;
-      answers.push_back(admit(endpoint, streamed, 1 + static_cast<std::uint64_t>(number) % 9));
-      records(answers.back(), writer_.tokens(20, evidence::Fault::tail_uniform, endpoint == 1 ? rate : 0));
-    }
-    for (const AnswerId answer : answers) complete(answer, 20);
-    flush();
-  }
-  bool convicted() const { return std::ranges::any_of(findings_, &incident::Finding::convicted); }
-};
 
 TEST_F(AuditorTraffic, CleanTrafficAccusesNobody) {
   windows(1500, 0);
@@ -270,23 +279,53 @@ TEST_F(AuditorTraffic, WhatFewClientsShapeIsNotNamed) {
   }
 }
 
-TEST_F(AuditorTraffic, WhatWasKnownSurvivesARestart) {
+TEST_F(AuditorTraffic, SessionsAreThoseThatAccuseSinceTheOnset) {
+  windows(300, 0);
+  windows(400, 0.02, 40);
+  ASSERT_TRUE(convicted());
+  EXPECT_EQ(std::ranges::find_if(findings_, &incident::Finding::convicted)->sessions, 1u);
+}
+
+TEST_F(AuditorTraffic, WhoIsWellAgainMayBeNamedAnewHoweverTheCulpritIsCalled) {
+  const auto culprits = [&] { return auditor_.audit().lattice().peeled().size(); };
   windows(100, 0);
-  windows(2, 0.03);
-  const std::string state = auditor_.save();
-  Auditor again(config_, {}, now_, wall_);
-  const auto restored = again.restore(state);
-  ASSERT_TRUE(restored) << restored.error().message;
-  EXPECT_GT(*restored, 0u);
-  EXPECT_EQ(again.book().approved(1), "fp");
-  const auto standing = again.book().standing(EngineKind::llama_cpp, Invariant::window);
-  EXPECT_EQ(standing.kept, auditor_.book().standing(EngineKind::llama_cpp, Invariant::window).kept);
-  for (const std::size_t at : {0u, 10u, 200u, 5000u}) {
-    std::string damaged = state;
-    damaged[at] = static_cast<char>(damaged[at] ^ 1);
-    EXPECT_FALSE(Auditor(config_, {}, now_, wall_).restore(damaged)) << at;
+  windows(400, 0.05);
+  ASSERT_TRUE(convicted());
+  auditor_.heal(0);
+  EXPECT_EQ(culprits(), 1u) << "another server";
+  auditor_.heal(1);
+  EXPECT_EQ(culprits(), 0u);
+  findings_.clear();
+  windows(400, 0.05);
+  EXPECT_TRUE(convicted()) << "named anew, without a wait";
+
+  // Two servers of one version: named by it, and healed by either.
+  for (const fleet::EndpointId healed : {0u, 2u}) {
+    Auditor fresh(config_, {}, now_, wall_);
+    bool named = false;
+    for (int i = 0; i < 400 && !named; ++i) {
+      for (fleet::EndpointId endpoint = 0; endpoint < 3; ++endpoint) {
+        Admission about{.endpoint = endpoint, .context_class = "short", .window = 2048};
+        about.streamed = true;
+        about.sampling = writer_.sampling();
+        about.session = static_cast<std::uint64_t>(i);
+        fresh.on(Admitted{++last_, now_, about});
+        std::string text = writer_.tokens(20, evidence::Fault::tail_uniform, endpoint == 1 ? 0 : 0.05);
+        const std::size_t size = text.size();
+        fresh.on(Records{.answer = last_, .text = std::move(text), .audit_at = size, .seed = {}});
+        fresh.on(Ended{.answer = last_, .end = {}});
+      }
+      now_ += milliseconds(250);
+      for (const auto& finding : fresh.flush(now_, wall_)) named = named || finding.convicted;
+    }
+    ASSERT_TRUE(named);
+    const auto& lattice = fresh.audit().lattice();
+    ASSERT_EQ(fresh.audit().names().describe(lattice.peeled()[0]), "version=v1");
+    fresh.heal(1);
+    EXPECT_EQ(lattice.peeled().size(), 1u);
+    fresh.heal(healed);
+    EXPECT_EQ(lattice.peeled().size(), 0u);
   }
-  EXPECT_FALSE(Auditor(config_, {}, now_, wall_).restore(state.substr(0, state.size() / 2)));
 }
 
 TEST_F(AuditorTraffic, AChangedFingerprintIsAnAlarmUntilItIsApproved) {
@@ -302,14 +341,25 @@ TEST_F(AuditorTraffic, AChangedFingerprintIsAnAlarmUntilItIsApproved) {
   EXPECT_TRUE(findings_.front().detector.starts_with("fingerprint")) << findings_.front().detector;
   EXPECT_TRUE(auditor_.approve(2));
   EXPECT_EQ(auditor_.book().approved(2), "other");
-  EXPECT_FALSE(auditor_.approve(0) && auditor_.book().approved(0) != "fp");
+  EXPECT_TRUE(auditor_.invariants().lattice().peeled().empty());
+  EXPECT_EQ(auditor_.book().approved(0), "fp");
+  const auto violated = [&] {
+    return auditor_.book().standing(EngineKind::llama_cpp, Invariant::fingerprint).violated;
+  };
+  const auto before = violated();
+  const AnswerId answer = admit(2, true);
+  records(answer, writer_.tokens(3));
+  complete(answer, 3, "other");
+  flush();
+  EXPECT_EQ(violated(), before) << "the approved one";
 }
 
 TEST_F(AuditorTraffic, SuspectsAreLookedAtMoreClosely) {
   windows(50, 0);
   EXPECT_FALSE(auditor_.suspected(1));
   while (findings_.empty()) windows(1, 0.05);
-  EXPECT_TRUE(auditor_.suspected(1) || convicted());
+  while (!convicted() && !(auditor_.suspected(1) && !auditor_.suspected(2))) windows(1, 0.05);
+  EXPECT_FALSE(convicted()) << "the search is over before the suspect was looked at more closely";
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace truekeel::sentinel {
 namespace {
@@ -40,6 +41,16 @@ void GrowthMeter::add(const evidence::TokenRecord& record, const evidence::Sampl
     tail_[i] = tail_[i] * fade + growth(rate, 1 / (tail + rho), tail);
     top1_[i] = top1_[i] * fade + growth(rate, 1 / (others + rho), others);
   }
+}
+
+void GrowthMeter::take(GrowthMeter& other) {
+  const double room = std::max(0.0, kWeightMost - other.weight_);
+  const double fade = weight_ > room ? room / weight_ : 1;
+  for (std::size_t i = 0; i < kForecastRates.size(); ++i) {
+    tail_[i] = tail_[i] * fade + std::exchange(other.tail_[i], 0);
+    top1_[i] = top1_[i] * fade + std::exchange(other.top1_[i], 0);
+  }
+  weight_ = weight_ * fade + std::exchange(other.weight_, 0);
 }
 
 std::optional<Growth> GrowthMeter::mean(const Growth& sum) const {

@@ -33,6 +33,9 @@ class GrowthMeter {
   void add(const evidence::TokenRecord& record, const evidence::Sampling& sampling,
            const evidence::Conduct& conduct, double rho);
 
+  /// Takes over what the other has measured, and leaves it without.
+  void take(GrowthMeter& other);
+
   /// Nothing before some dozens of tokens.
   [[nodiscard]] std::optional<Growth> tail() const { return mean(tail_); }
   [[nodiscard]] std::optional<Growth> top1_excluded() const { return mean(top1_); }

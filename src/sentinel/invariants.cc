@@ -15,7 +15,8 @@ bool is_known_reason(std::string_view reason) {
   return std::ranges::find(kKnown, reason) != kKnown.end();
 }
 
-/// Tested by us, end to end, on real servers: our worker in all, llama-server 0.5.0 and vLLM 0.32.0 in some.
+/// Tested by us on real servers: our worker and llama-server 0.5.0 end to end (tests/e2e/test_audit.py); of
+/// vLLM 0.32.0 what its sampled answers showed.
 bool is_proven(EngineKind engine, Invariant invariant) {
   switch (engine) {
     case EngineKind::truekeel:
@@ -127,6 +128,11 @@ bool InvariantBook::approve(fleet::EndpointId endpoint) {
 std::string InvariantBook::approved(fleet::EndpointId endpoint) const {
   const auto found = fingerprints_.find(endpoint);
   return found == fingerprints_.end() ? "" : found->second.approved;
+}
+
+std::string InvariantBook::stated(fleet::EndpointId endpoint) const {
+  const auto found = fingerprints_.find(endpoint);
+  return found == fingerprints_.end() ? "" : found->second.last;
 }
 
 }  // namespace truekeel::sentinel

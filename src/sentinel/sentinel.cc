@@ -5,11 +5,12 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
-#include <sstream>
+#include <filesystem>
 #include <utility>
 
 #include "base/log.h"
+#include "base/read_file.h"
+#include "evidence/snapshot.h"
 #include "evidence/tick.h"
 
 namespace truekeel::sentinel {
@@ -21,6 +22,9 @@ using std::chrono::seconds;
 /// How often the thread looks at what the taps left; a small part of a window.
 constexpr Duration kLook = milliseconds(50);
 constexpr Duration kSaveEvery = seconds(30);
+
+/// Two signals' detectors, and what stands beside them.
+constexpr std::size_t kStateBytesMax = 2 * evidence::kSnapshotBytesMax + (1u << 20);
 
 WallTime wall_now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()); }
 Instant now() { return std::chrono::steady_clock::now(); }
@@ -68,8 +72,9 @@ Sentinel::Sentinel(std::shared_ptr<const fleet::Config> config, std::vector<std:
 
 Sentinel::~Sentinel() { stop(); }
 
-void Sentinel::start(Sink sink) {
+void Sentinel::start(Sink sink, UnderWay under_way) {
   sink_ = std::move(sink);
+  under_way_ = std::move(under_way);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -101,11 +106,13 @@ void Sentinel::run() {
 }
 
 void Sentinel::work(Instant at) {
-  auto messages = queue_.take();
+  queue_.take(messages_);
+  const auto under_way = under_way_();
   std::vector<incident::Finding> findings;
   {
     const std::lock_guard lock(mutex_);
-    for (Message& message : messages) {
+    for (fleet::EndpointId id = 0; id < under_way.size(); ++id) auditor_.note_under_way(id, under_way[id]);
+    for (Message& message : messages_) {
       auditor_.on(std::move(message));
       if (!auditor_.flush_due(at)) continue;
       auto found = auditor_.flush(at, wall_now());
@@ -186,8 +193,9 @@ std::optional<fleet::EndpointId> Sentinel::find(std::string_view endpoint) const
 }
 
 void Sentinel::heal(std::string_view endpoint) {
+  const auto id = find(endpoint);
   const std::lock_guard lock(mutex_);
-  auditor_.heal(endpoint);
+  if (id) auditor_.heal(*id);
 }
 
 bool Sentinel::approve(std::string_view endpoint) {
@@ -198,13 +206,12 @@ bool Sentinel::approve(std::string_view endpoint) {
 
 void Sentinel::load_state() {
   const std::string& path = config_->evidence.state_file;
-  if (path.empty()) return;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return;
-  std::stringstream bytes;
-  bytes << file.rdbuf();
+  std::error_code none;
+  if (path.empty() || !std::filesystem::exists(path, none)) return;
   const std::lock_guard lock(mutex_);
-  if (const auto detectors = auditor_.restore(bytes.str()); detectors)
+  const auto bytes = read_file(path, kStateBytesMax);
+  const auto detectors = bytes ? auditor_.restore(*bytes) : std::unexpected(bytes.error());
+  if (detectors)
     log_info("audit.restored", {{"file", path}, {"detectors", *detectors}});
   else
     log_warning("audit.not_restored", {{"file", path}, {"why", detectors.error().message}});

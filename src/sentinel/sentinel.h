@@ -40,7 +40,9 @@ class Sentinel {
 
   /// Takes what the audit has found; called by the sentinel's thread, must not wait.
   using Sink = std::function<void(const incident::Finding&)>;
-  void start(Sink sink);
+  /// Requests under way at each endpoint, looked at or not; called by the sentinel's thread.
+  using UnderWay = std::function<std::vector<std::uint32_t>()>;
+  void start(Sink sink, UnderWay under_way);
   /// Saves the state, ends the thread.
   void stop();
 
@@ -95,6 +97,8 @@ class Sentinel {
   const std::shared_ptr<const fleet::Config> config_;
   std::vector<std::uint32_t> vocabularies_;  // of the models
   Sink sink_;
+  UnderWay under_way_;
+  std::vector<Message> messages_;  // of the sentinel's thread
   std::vector<std::unique_ptr<EndpointState>> endpoints_;
   TapQueue queue_;
 

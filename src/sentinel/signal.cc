@@ -2,6 +2,7 @@
 #include "sentinel/signal.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "evidence/snapshot.h"
@@ -11,7 +12,8 @@ namespace {
 
 using namespace evidence;
 
-/// A search that has not ended after a day of windows has lost its traffic: the next alarm starts another.
+/// A search that has not ended after so many windows, a day of those that end by the clock, has lost its
+/// traffic: the next alarm starts another.
 constexpr Tick kSearchMost = 4 * 86'400;
 
 /// Client versions come from clients, everything else from the configuration and the servers.
@@ -19,10 +21,21 @@ constexpr std::size_t kValuesMax = 1u << 14;
 
 }  // namespace
 
+bool may_hold(const Slice& slice, const Coordinates& endpoint) {
+  constexpr std::array kFixed = {Attribute::endpoint, Attribute::pool, Attribute::hardware,
+                                 Attribute::version, Attribute::fingerprint};
+  for (std::size_t i = 0; i < slice.depth(); ++i) {
+    const auto [attribute, value] = slice.term(i);
+    if (std::ranges::find(kFixed, attribute) != kFixed.end() && endpoint[attribute] != value) return false;
+  }
+  return true;
+}
+
 Signal::Signal(std::string name, const RatioBets& bets, std::size_t nodes_max,
                std::function<std::string(std::size_t)> detector)
     : name_(std::move(name)),
       bets_(bets),
+      nodes_max_(nodes_max),
       detector_(std::move(detector)),
       names_(kValuesMax),
       lattice_(bets.log_weights(), {.nodes_max = nodes_max}) {}
@@ -56,21 +69,30 @@ incident::Traffic Signal::shown(const Slice& slice) const {
   return traffic;
 }
 
-void Signal::heal(Attribute attribute, std::string_view value) {
-  const ValueId id = names_.find(attribute, value);
-  if (id == 0) return;
-  const std::vector<Slice> culprits(lattice_.peeled().begin(), lattice_.peeled().end());
-  for (const Slice& slice : culprits)
-    for (std::size_t i = 0; i < slice.depth(); ++i)
-      if (slice.term(i).attribute == attribute && slice.term(i).value == id) lattice_.unpeel(slice);
+std::vector<Slice> Signal::heal(const Coordinates& endpoint) {
+  std::vector<Slice> healed(lattice_.peeled().begin(), lattice_.peeled().end());
+  std::erase_if(healed, [&](const Slice& slice) { return !may_hold(slice, endpoint); });
+  for (const Slice& slice : healed) lattice_.unpeel(slice);
+  return healed;
 }
 
 std::string Signal::save(Tick tick, double log_stake) const {
   return evidence::save(lattice_, names_, tick, log_stake);
 }
 
-Result<Restored> Signal::restore(std::string_view bytes) {
-  return evidence::restore(bytes, lattice_, names_);
+Result<Signal::Saved> Signal::read(std::string_view bytes) const {
+  Saved saved{.about = {},
+              .names = ValueNames(kValuesMax),
+              .lattice = Lattice(bets_.log_weights(), {.nodes_max = nodes_max_})};
+  const auto restored = evidence::restore(bytes, saved.lattice, saved.names);
+  if (!restored) return std::unexpected(restored.error());
+  saved.about = *restored;
+  return saved;
+}
+
+void Signal::go_on_from(Saved saved) {
+  names_ = std::move(saved.names);
+  lattice_ = std::move(saved.lattice);
 }
 
 }  // namespace truekeel::sentinel

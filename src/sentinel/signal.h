@@ -26,6 +26,10 @@ struct SignalEvents {
   std::optional<evidence::Culprit> culprit;
 };
 
+/// Whether the slice may hold traffic of the endpoint with these values of what an endpoint fixes for all its
+/// answers: its name, pool, hardware, version and fingerprint.
+[[nodiscard]] bool may_hold(const evidence::Slice& slice, const evidence::Coordinates& endpoint);
+
 class Signal {
  public:
   /// detector(cell): what the bet of a cell is called. `bets` is borrowed for life.
@@ -48,8 +52,9 @@ class Signal {
   /// The slice that leads the search for a culprit, while there is one.
   [[nodiscard]] std::optional<evidence::Slice> suspect() const;
 
-  /// The culprits with this value are well again: their items count everywhere.
-  void heal(evidence::Attribute attribute, std::string_view value);
+  /// The endpoint with these values is well again: the items of all culprits that may hold its traffic count
+  /// everywhere. Returns those culprits.
+  std::vector<evidence::Slice> heal(const evidence::Coordinates& endpoint);
 
   /// The slice as people may see it: of what clients shape, with a substitute for the value while few of them
   /// have traffic there.
@@ -59,12 +64,20 @@ class Signal {
   [[nodiscard]] const evidence::ValueNames& names() const { return names_; }
 
   [[nodiscard]] std::string save(evidence::Tick tick, double log_stake) const;
-  /// Requires: nothing was added yet.
-  [[nodiscard]] Result<evidence::Restored> restore(std::string_view bytes);
+  /// A state that was saved, aside.
+  struct Saved {
+    evidence::Restored about;
+    evidence::ValueNames names;
+    evidence::Lattice lattice;
+  };
+  [[nodiscard]] Result<Saved> read(std::string_view bytes) const;
+  /// Requires: nothing was added yet. Values are to be interned anew.
+  void go_on_from(Saved saved);
 
  private:
   const std::string name_;
   const evidence::RatioBets& bets_;
+  const std::size_t nodes_max_;
   const std::function<std::string(std::size_t)> detector_;
   evidence::ValueNames names_;
   evidence::Lattice lattice_;

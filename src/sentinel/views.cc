@@ -45,7 +45,7 @@ Json slice_json(const Signal& signal, const Auditor& auditor, evidence::NodeId n
           {"slice", std::move(where)},
           {"log_m", rounded(std::max(log_m, 0.0))},
           {"detector", signal.detector(cell)},
-          {"onset", incident::rfc3339(auditor.time_of(signal.lattice().onset(node, cell)))},
+          {"onset", incident::rfc3339(auditor.onset_of(signal, signal.lattice().onset(node, cell)))},
           {"items", about.items},
           {"answers", about.answers},
           {"tokens", about.tokens},
@@ -187,27 +187,31 @@ class Views {
            forecast(audit.speed.top1_excluded(), log_threshold, cells, audit.tokens_per_minute)}};
     }
     json["signals"]["audit"] = std::move(signal);
-    signal = {{"answers_per_minute", rounded(audit.answers_per_minute)}};
+    signal = {{"answers", audit.verdicts},
+              {"answers_late", audit.verdicts_late},
+              {"answers_per_minute", rounded(audit.verdicts_per_minute)}};
     if (!evidence::shipped(to_string(state.dialect->engine)))
       signal["missing"] = "answers of this engine are not looked at";
     else
       signal["minutes"] = forecast(invariant_growth(), log_threshold, auditor_.invariants().bets().cells(),
-                                   audit.answers_per_minute);
+                                   audit.verdicts_per_minute);
     json["signals"]["invariant"] = std::move(signal);
     return json;
   }
 
-  /// Why the audit sees nothing there.
+  /// Why the audit sees nothing there, by what came in the last minutes.
   [[nodiscard]] std::optional<std::string> missing(fleet::EndpointId id) const {
     const auto& state = *sentinel_.endpoints_[id];
     const EndpointAudit& audit = auditor_.endpoint(id);
     if (!evidence::shipped(to_string(state.dialect->engine)))
       return "this engine does not say what its logprobs mean";
     if (sentinel_.config_->audit.sample <= 0) return "audit.sample is 0";
-    if (state.refuses && audit.tokens == 0) return "the server refuses to give logprobs";
-    if (audit.speed.tail()) return std::nullopt;
-    if (audit.answers > 0 && audit.tokens == 0) return "the server gave no records of tokens";
-    if (audit.answers > 0) return "too few tokens so far";
+    const bool tokens = auditor_.lately(audit.tokens_at);
+    if (state.refuses && !tokens) return "the server refuses to give logprobs";
+    if (tokens && audit.speed.tail()) return std::nullopt;
+    if (tokens) return "too few tokens so far";
+    if (auditor_.lately(audit.answers_at)) return "the server gives no records of tokens";
+    if (audit.answers > 0) return "no answers to look at in the last minutes";
     if (state.skipped[static_cast<std::size_t>(Skip::temperature_unknown)] > 0)
       return "the temperature of requests that state none is unknown: set defaults of the model";
     return "no answers to look at so far";
