@@ -20,12 +20,13 @@ struct AnthropicRequest {
   std::string openai_body;  ///< streamed: with stream_options.include_usage, which message_delta needs
 };
 
-/// Translates POST /v1/messages: text content as string or blocks, system, stop_sequences, max_tokens
-/// (required), temperature, top_p, top_k, metadata.user_id (as `user`), stream.
+/// Translates POST /v1/messages: content as string or blocks (text, images, documents, tool_use,
+/// tool_result), system, tools of one's own, tool_choice, stop_sequences, max_tokens (required), temperature,
+/// top_p, top_k, metadata.user_id (as `user`), stream.
 ///
 /// Status 400, with `param` the field, when a field is missing or of a wrong kind, or when it would change
-/// the answer and has no translation yet: tools, images, documents, thinking. What only tunes or bills
-/// (cache_control, service_tier, unknown metadata) is dropped.
+/// the answer and has no translation: tools that run at the provider, files stored there, citations, thinking
+/// that is asked for. What only tunes or bills (cache_control, service_tier, unknown metadata) is dropped.
 [[nodiscard]] ApiResult<AnthropicRequest> read_anthropic_request(JsonParser& parser, const std::string& body);
 
 /// Translates POST /v1/messages/count_tokens: as above without max_tokens.
@@ -39,8 +40,9 @@ struct AnthropicIdentity {
   std::string model;       ///< as the client asked for it
 };
 
-/// Translates a whole chat answer, its first choice. finish_reason length becomes max_tokens, tool_calls
-/// tool_use, content_filter refusal, all else end_turn, or stop_sequence where the server says which one
+/// Translates a whole chat answer, its first choice: text, then calls of tools. finish_reason length becomes
+/// max_tokens, an answer that calls tools ends with tool_use, content_filter refusal, all else end_turn, or
+/// stop_sequence where the server says which one
 /// (`stop_reason` of vLLM and truekeel, `matched_stop` of SGLang, when a string).
 /// Status 502 when it is not an answer.
 [[nodiscard]] ApiResult<std::string> anthropic_message(JsonParser& parser, std::string_view openai_answer,

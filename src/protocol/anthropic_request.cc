@@ -5,17 +5,20 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "protocol/anthropic.h"
+#include "protocol/anthropic_blocks.h"
+#include "protocol/anthropic_tools.h"
 #include "protocol/body_walk.h"
 
 namespace truekeel::protocol {
 namespace {
 
-/// Depths of values in the body, in a message or metadata, and in a content block.
+/// Depths of values in the body, in a message, and in what is refused.
 constexpr unsigned kMemberDepth = 1;
+constexpr unsigned kMessageDepth = 3;
 constexpr unsigned kInnerDepth = 3;
-constexpr unsigned kBlockDepth = 5;
 
 /// Fields that tune or bill but do not change the answer.
 constexpr std::array<std::string_view, 3> kDropped = {"cache_control", "service_tier", "inference_geo"};
@@ -33,15 +36,11 @@ class MessagesWalk {
   [[nodiscard]] ApiResult<AnthropicRequest> finish(bool counting) &&;
 
  private:
-  using Texts = std::vector<std::string_view>;  ///< between their quotes, as written
-
   void message(std::size_t index, od::value value);
-  [[nodiscard]] Texts content(od::value value, const std::string& param);
-  [[nodiscard]] std::string_view block(od::value value, const std::string& param);
   void metadata(od::value value);
   void stop_sequences(od::value value);
   void unless_off(std::string_view name, od::value value);
-  void append_message(std::string_view role, const Texts& texts);
+  void append_message(std::string_view role, const MessageContent& content);
   void member(std::string_view name, std::string_view json) {
     rest_ += fmt::format(R"(,"{}":{})", name, json);
   }
@@ -51,6 +50,8 @@ class MessagesWalk {
   std::string system_, messages_;  ///< objects with commas between
   std::string rest_;               ///< other members of the chat body, each after a comma
   std::vector<std::string> seen_;
+  std::string tools_;  ///< an array; empty: none
+  ToolChoice choice_;
   bool has_limit_ = false, has_messages_ = false;
 };
 
@@ -69,7 +70,8 @@ void MessagesWalk::take(std::string_view name, od::value value) {
   } else if (name == "system") {
     // Blocks of a system prompt are one text, as in the native endpoints of vLLM and llama.cpp.
     std::string text;
-    for (const auto part : content(value, param)) text += part;
+    for (const auto& part : read_content(walk_, value, param, Speaker::system, kMemberDepth).parts)
+      text += part.text;
     system_ = fmt::format(R"({{"role":"system","content":"{}"}})", text);
   } else if (name == "max_tokens") {
     if (whole_number(token).value_or(0) < 1)
@@ -83,6 +85,10 @@ void MessagesWalk::take(std::string_view name, od::value value) {
     metadata(value);
   } else if (name == "stop_sequences") {
     stop_sequences(value);
+  } else if (name == "tools") {
+    tools_ = read_tools(walk_, value, kMemberDepth);
+  } else if (name == "tool_choice") {
+    choice_ = read_tool_choice(walk_, value, kMemberDepth);
   } else if (is_in(kCopied, name)) {
     walk_.skip(value, kMemberDepth);
     if (!valid_number(token)) return walk_.fail_field(param, "must be a number");
@@ -106,7 +112,7 @@ void MessagesWalk::unless_off(std::string_view name, od::value value) {
   } else if (token == "{") {
     walk_object(walk_, value, [&](std::string_view inner, od::value v) {
       const std::string_view t = token_of(v);
-      if (inner == "type") off = t == R"("disabled")" || t == R"("none")" || t == R"("auto")";
+      if (inner == "type") off = t == R"("disabled")" || t == R"("adaptive")";
       walk_.skip(v, kInnerDepth);
     });
   }
@@ -117,88 +123,42 @@ void MessagesWalk::message(std::size_t index, od::value value) {
   const std::string param = fmt::format("messages[{}]", index);
   if (token_of(value) != "{") return walk_.fail_field(param, "must be an object");
   std::string role;
-  Texts texts;
-  bool has_content = false;
+  std::optional<MessageContent> content;
   walk_object(walk_, value, [&](std::string_view name, od::value v) {
     if (name == "role") {
       role = string_field(walk_, token_of(v), param + ".role");
     } else if (name == "content") {
-      if (has_content) return walk_.fail_field(param + ".content", "is given twice");
-      has_content = true;
-      texts = content(v, param + ".content");
+      if (content) return walk_.fail_field(param + ".content", "is given twice");
+      content = read_content(walk_, v, param + ".content", Speaker::message, kMessageDepth);
     } else {
       walk_.fail_field(fmt::format("{}.{}", param, name), "is not a field of a message");
     }
   });
-  if (role != "user" && role != "assistant")
-    walk_.fail_field(param + ".role", "must be \"user\" or \"assistant\"");
-  if (!has_content) walk_.fail_field(param + ".content", "is required");
-  if (!walk_.fault) append_message(role, texts);
+  const bool user = role == "user";
+  if (!user && role != "assistant") walk_.fail_field(param + ".role", "must be \"user\" or \"assistant\"");
+  if (!content) walk_.fail_field(param + ".content", "is required");
+  if (walk_.fault) return;
+  const bool media =
+      std::ranges::any_of(content->parts, [](const ChatPart& part) { return !part.json.empty(); });
+  if (user && !content->tool_calls.empty())
+    walk_.fail_field(param + ".content", "holds a tool_use block, which is the assistant's to say");
+  if (!user && (media || !content->tool_messages.empty()))
+    walk_.fail_field(param + ".content", "holds blocks that are the user's to say");
+  append_message(role, *content);
 }
 
-/// Several texts stay several parts: the server joins them as it does for its own clients.
-void MessagesWalk::append_message(std::string_view role, const Texts& texts) {
-  if (!messages_.empty()) messages_ += ',';
-  messages_.append(R"({"role":")").append(role).append(R"(","content":)");
-  if (texts.size() > 1) {
-    messages_ += '[';
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      messages_.append(i == 0 ? "" : ",")
-          .append(R"({"type":"text","text":")")
-          .append(texts[i])
-          .append(R"("})");
-    }
-    messages_ += ']';
-  } else {
-    messages_.append(1, '"').append(texts.empty() ? std::string_view() : texts[0]).append(1, '"');
+/// What tools answered comes first, as the calls that they answer stand right before.
+void MessagesWalk::append_message(std::string_view role, const MessageContent& content) {
+  const auto separate = [&] { return messages_.empty() ? "" : ","; };
+  const bool called = !content.tool_calls.empty();
+  if (!content.tool_messages.empty()) {
+    messages_.append(separate()).append(content.tool_messages);
+    if (content.parts.empty()) return;
   }
+  messages_.append(separate()).append(R"({"role":")").append(role).append(R"(","content":)");
+  messages_ += called && content.parts.empty() ? "null" : parts_json(content.parts);
+  if (called) messages_.append(R"(,"tool_calls":[)").append(content.tool_calls).append(1, ']');
   messages_ += '}';
-}
-
-MessagesWalk::Texts MessagesWalk::content(od::value value, const std::string& param) {
-  const std::string_view token = token_of(value);
-  Texts texts;
-  if (is_string(token)) {
-    texts.push_back(inside_quotes(token));
-  } else if (token == "[") {
-    walk_array(walk_, value, [&](std::size_t index, od::value v) {
-      const std::string_view text = block(v, fmt::format("{}[{}]", param, index));
-      if (text.data() != nullptr) texts.push_back(text);
-    });
-  } else {
-    walk_.fail_field(param, "must be a string or an array of blocks");
-  }
-  for (const auto text : texts) {
-    if (!json_unescaped_size(text)) walk_.fail_json(simdjson::STRING_ERROR);
-  }
-  return texts;
-}
-
-/// The text of a block; nothing for thinking of earlier turns, which no model sees again.
-std::string_view MessagesWalk::block(od::value value, const std::string& param) {
-  if (token_of(value) != "{") {
-    walk_.fail_field(param, "must be an object");
-    return {};
-  }
-  std::string type;
-  std::string_view text;
-  walk_object(walk_, value, [&](std::string_view name, od::value v) {
-    const std::string_view token = token_of(v);
-    if (name == "type") {
-      type = string_field(walk_, token, param + ".type");
-    } else if (name == "text" && is_string(token)) {
-      text = inside_quotes(token);
-    } else {
-      walk_.skip(v, kBlockDepth);
-    }
-  });
-  if (type == "thinking" || type == "redacted_thinking") return {};
-  if (type != "text") {
-    walk_.fail_field(param + ".type", "must be \"text\": other blocks are not supported for this model");
-  } else if (text.data() == nullptr) {
-    walk_.fail_field(param + ".text", "must be a string");
-  }
-  return text;
 }
 
 void MessagesWalk::metadata(od::value value) {
@@ -230,7 +190,13 @@ ApiResult<AnthropicRequest> MessagesWalk::finish(bool counting) && {
   if (!has_messages_) walk_.fail_field("messages", "is required");
   if (messages_.empty()) walk_.fail_field("messages", "must hold at least one message");
   if (!has_limit_ && !counting) walk_.fail_field("max_tokens", "is required");
+  if (choice_.needs_tools && tools_.empty()) walk_.fail_field("tool_choice", "needs tools");
   if (walk_.fault) return std::unexpected(*std::move(walk_.fault));
+  if (!tools_.empty()) {
+    member("tools", tools_);
+    if (!choice_.json.empty()) member("tool_choice", choice_.json);
+    if (choice_.one_call) member("parallel_tool_calls", "false");
+  }
 
   std::string& body = request_.openai_body;
   body.reserve(messages_.size() + system_.size() + rest_.size() + 256 + kJsonPadding);

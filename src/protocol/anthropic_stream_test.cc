@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/anthropic_stream.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -106,6 +107,61 @@ TEST(AnthropicStream, SeveralChoicesInAChunk) {
              R"(message_delta {"stop_reason":"end_turn","stop_sequence":null} 0)", "message_stop"}));
 }
 
+std::string call(const std::string& fields) { return chunk(R"({"tool_calls":[)" + fields + "]}"); }
+
+TEST(AnthropicStream, CallsOfToolsAreBlocks) {
+  const std::string calls = R"("finish_reason":"tool_calls")";
+  EXPECT_EQ(run({kRole, chunk(R"({"content":"Let me see."})"),
+                 call(R"({"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}})"),
+                 call(R"({"index":0,"function":{"arguments":"{\"a\":"}})"),
+                 call(R"({"index":0,"function":{"arguments":" 1}"}})"),
+                 call(R"({"index":1,"function":{"name":"g","arguments":"{}"}})"), chunk(R"({"content":"!"})"),
+                 chunk("{}", calls), kUsage, "[DONE]"}),
+            (Lines{"message_start", "content_block_start 0",
+                   R"(content_block_delta 0 {"text":"Let me see.","type":"text_delta"})",
+                   "content_block_stop 0", "content_block_start 1",
+                   R"(content_block_delta 1 {"partial_json":"{\"a\":","type":"input_json_delta"})",
+                   R"(content_block_delta 1 {"partial_json":" 1}","type":"input_json_delta"})",
+                   "content_block_stop 1", "content_block_start 2",
+                   R"(content_block_delta 2 {"partial_json":"{}","type":"input_json_delta"})",
+                   "content_block_stop 2", "content_block_start 3",
+                   R"(content_block_delta 3 {"text":"!","type":"text_delta"})", "content_block_stop 3",
+                   R"(message_delta {"stop_reason":"tool_use","stop_sequence":null} 2)", "message_stop"}));
+}
+
+TEST(AnthropicStream, ACallStartsWithItsIdAndName) {
+  const auto start = [](const std::string& fields) {
+    AnthropicStream stream({"msg_1", "m"});
+    std::string out;
+    stream.on_data(call(fields), out);
+    const auto at = out.find("event: content_block_start");
+    return Json::parse(out.substr(out.find('{', at),
+                                  out.find('\n', out.find('{', at)) - out.find('{', at)))["content_block"];
+  };
+  EXPECT_EQ(start(R"({"index":0,"id":"t1","function":{"name":"f"}})"),
+            Json::parse(R"({"type":"tool_use","id":"t1","name":"f","input":{}})"));
+  EXPECT_EQ(start(R"({"index":2,"function":{"name":"f"}})")["id"], "toolu_msg_1_2");
+}
+
+TEST(AnthropicStream, CallsThatSomeServersEndWithStop) {
+  const auto last = [](const std::string& finish) {
+    return run({call(R"({"index":0,"id":"t","function":{"name":"f","arguments":"{}"}})"),
+                chunk("{}", R"("finish_reason":")" + finish + "\""), "[DONE]"})
+        .at(4);
+  };
+  EXPECT_EQ(last("stop"), R"(message_delta {"stop_reason":"tool_use","stop_sequence":null} 0)");
+  EXPECT_EQ(last("length"), R"(message_delta {"stop_reason":"max_tokens","stop_sequence":null} 0)");
+}
+
+TEST(AnthropicStream, PiecesThatHaveNoPlaceAreAnErrorNeverLost) {
+  const std::string first = call(R"({"index":0,"id":"t","function":{"name":"f","arguments":"{"}})");
+  const std::string second = call(R"({"index":1,"id":"u","function":{"name":"g","arguments":"{"}})");
+  const std::string rest = call(R"({"index":0,"function":{"arguments":"}"}})");
+  EXPECT_EQ(run({first, second, rest}).back(), "error api_error");
+  EXPECT_EQ(run({first, chunk(R"({"content":"x"})"), rest}).back(), "error api_error");
+  EXPECT_EQ(run({rest}).back(), "error api_error");
+}
+
 TEST(AnthropicStream, ACutStreamIsAnErrorNeverACleanEnd) {
   EXPECT_EQ(run({kRole, chunk(R"({"content":"He"})")}).back(), "error api_error");
   EXPECT_EQ(run({}), Lines{"error api_error"});
@@ -161,8 +217,35 @@ TEST(AnthropicMessage, ReasonsAndEmptyText) {
   };
   EXPECT_EQ(reason("stop"), "end_turn");
   EXPECT_EQ(reason("length"), "max_tokens");
-  EXPECT_EQ(reason("tool_calls"), "tool_use");
+  EXPECT_EQ(reason("tool_calls"), "end_turn") << "no tool is called";
   EXPECT_EQ(reason("content_filter"), "refusal");
+}
+
+TEST(AnthropicMessage, CallsTools) {
+  const auto content = [](const std::string& arguments, const std::string& finish) {
+    JsonParser parser;
+    const auto message = anthropic_message(
+        parser,
+        R"({"choices":[{"message":{"content":"Hm","tool_calls":[{"id":"t1","type":"function","function":{"name":"f","arguments":)" +
+            arguments + R"(}},{"function":{"name":"g","arguments":""}}]},"finish_reason":")" + finish +
+            "\"}]}",
+        {"i", "m"});
+    if (!message) return message.error().message;
+    const auto json = Json::parse(*message);
+    return json["stop_reason"].get<std::string>() + json["content"].dump();
+  };
+  const auto blocks = [](const std::string& input) {
+    return Json::parse(R"([{"type":"text","text":"Hm"},{"type":"tool_use","id":"t1","name":"f","input":)" +
+                       input + R"(},{"type":"tool_use","id":"toolu_i_1","name":"g","input":{}}])")
+        .dump();
+  };
+  EXPECT_EQ(content(R"("{\"a\": [1, \"\\u00e9\"]}")", "tool_calls"),
+            "tool_use" + blocks(R"({"a":[1,"\u00e9"]})"));
+  EXPECT_EQ(content(R"({"a": "b\"c"})", "stop"), "tool_use" + blocks(R"({"a":"b\"c"})"))
+      << "arguments as an object";
+  EXPECT_EQ(content(R"("{\"a\": [1,")", "length"), "max_tokens" + blocks("{}"));
+  for (const char* broken : {R"("{\"a\": [1,")", R"("[1]")", R"("5")", R"("{\"a\":\"\\q\"}")"})
+    EXPECT_THAT(content(broken, "tool_calls"), testing::HasSubstr("no JSON object")) << broken;
 }
 
 TEST(AnthropicMessage, WhatIsNoAnswerIsAnError) {

@@ -3,40 +3,19 @@
 import contextlib
 import json
 import math
-import os
 import random
 import re
-import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 from gateway import Gateway, config, endpoint, wait_until
+from llama_server import LlamaServer
 from stub_upstream import Stub
 from worker_server import MODEL, MODEL_FILE, Worker
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "run"))
-from processes import Program  # noqa: E402
-
 SECRET = "zebra-hunter2-quill"
 PLAIN = {"temperature": 1, "top_p": 1, "top_k": 0, "min_p": 0}
-
-
-class LlamaServer:
-    """A stock llama-server. Use as a context manager."""
-
-    def __init__(self, folder: Path):
-        arguments = ["-m", MODEL_FILE, "-c", "2048", "-np", "2", "-t", "1", "--port", "0", "--no-webui", "--alias", MODEL]
-        self.program = Program(["bash", "-c", 'exec "$0" "$@" > >(sed -u "s/.*listening on/ready at/") 2>&1',
-                                os.environ["TRUEKEEL_LLAMA_SERVER"], *arguments], folder / "llama.log", "llama-server")
-        self.url = self.program.wait_ready().url
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.program.stop()
 
 
 @pytest.fixture(scope="module", params=["truekeel", "llama.cpp"])
