@@ -21,6 +21,9 @@ void add_incidents(CLI::App& app, Run& run);
 void add_explain(CLI::App& app, Run& run);
 void add_changes(CLI::App& app, Run& run);
 
+/// `drill`.
+void add_drill(CLI::App& app, Run& run);
+
 /// `serve`.
 void add_serve(CLI::App& app, Run& run);
 

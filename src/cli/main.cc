@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   add_incidents(app, run);
   add_explain(app, run);
   add_changes(app, run);
+  add_drill(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
