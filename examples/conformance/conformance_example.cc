@@ -32,6 +32,7 @@ class Walk : public Sampler {
 
   [[nodiscard]] truekeel::Result<std::vector<Draw>> draw(const Call& call) override {
     std::vector<std::vector<double>> tables;
+    tables.reserve(call.rows.size());
     for (const Row& row : call.rows) tables.push_back(running_sums(row));
     std::vector<Draw> drawn;
     for (const std::uint64_t uniform : call.uniforms) {  // step by step, row by row
@@ -45,6 +46,7 @@ class Walk : public Sampler {
  private:
   [[nodiscard]] std::vector<double> running_sums(const Row& row) const {
     std::vector<double> sums;
+    sums.reserve(row.logits.size());
     const float top = std::ranges::max(row.logits);
     for (const float logit : row.logits)
       sums.push_back(std::exp((logit - top) / static_cast<double>(row.params.temperature)));

@@ -28,6 +28,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* NOLINTBEGIN(modernize-use-using): this is C. */
 
 /* Types of logits. */
 enum { TK_SELECT_F32 = 0, TK_SELECT_F16 = 1, TK_SELECT_BF16 = 2 };
@@ -257,6 +258,7 @@ TK_SELECT_API uint32_t tk_select_parse_chain(const char* text, uint8_t ops[TK_SE
 TK_SELECT_API const char* tk_select_fault_text(uint32_t fault);
 TK_SELECT_API const char* tk_select_version(void);
 
+/* NOLINTEND(modernize-use-using) */
 #ifdef __cplusplus
 }
 #endif

@@ -172,7 +172,7 @@ llama_sampler* truekeel_llama_sampler_init(uint32_t n_vocab, uint64_t seed, uint
     auto state = std::make_unique<State>(n_vocab, seed, stream, *params);
     if (!accepted(*state, n_vocab)) return nullptr;
     llama_sampler* sampler = llama_sampler_init(&interface, state.get());
-    static_cast<void>(state.release());
+    [[maybe_unused]] const State* const owned_by_sampler = state.release();
     return sampler;
   } catch (const std::bad_alloc&) {
     return nullptr;

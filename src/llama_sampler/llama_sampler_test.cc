@@ -33,6 +33,7 @@ Sampler make(std::uint32_t vocabulary, std::uint64_t seed, const tk_select_param
 std::vector<llama_token_data> random_candidates(std::uint32_t vocabulary, std::uint64_t seed) {
   PhiloxStream random(seed);
   std::vector<llama_token_data> candidates;
+  candidates.reserve(vocabulary);
   for (std::uint32_t id = 0; id < vocabulary; ++id)
     candidates.push_back({static_cast<llama_token>(id), static_cast<float>(8 * random.uniform()), 0});
   return candidates;
@@ -84,6 +85,7 @@ class PluginSampler final : public conformance::Sampler {
     params.frequency = row.params.frequency;
     params.repetition = row.params.repetition;
     std::vector<tk_select_bias> bias;
+    bias.reserve(row.params.bias.size());
     for (const auto& [id, value] : row.params.bias) bias.push_back({static_cast<std::uint32_t>(id), value});
     std::ranges::sort(bias, {}, &tk_select_bias::id);
     params.bias = bias.data();
@@ -96,6 +98,7 @@ class PluginSampler final : public conformance::Sampler {
     for (std::uint64_t i = row.history.size(); i < position; ++i)
       llama_sampler_accept(sampler.get(), LLAMA_TOKEN_NULL);
     std::vector<llama_token_data> candidates;
+    candidates.reserve(vocabulary);
     for (std::uint32_t id = 0; id < vocabulary; ++id)
       candidates.push_back({static_cast<llama_token>(id), row.logits[id], 0});
     const llama_token token = apply(sampler.get(), std::move(candidates));
@@ -216,6 +219,7 @@ TEST(LlamaSampler, ReadsListsAsTheCInterfaceDoes) {
 std::string output_of(const std::string& command) {
   std::string text;
   FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return text;
   char buffer[4096];
   while (const std::size_t got = fread(buffer, 1, sizeof buffer, pipe)) text.append(buffer, got);
   EXPECT_EQ(pclose(pipe), 0) << command;

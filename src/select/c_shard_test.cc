@@ -59,6 +59,7 @@ std::vector<Result> on_each_shard(const std::vector<Part>& parts, const tk_selec
   LocalGroup group(shards);
   std::vector<Result> results(shards);
   std::vector<std::jthread> threads;
+  threads.reserve(shards);
   for (uint32_t rank = 0; rank < shards; ++rank)
     threads.emplace_back([&, rank] {
       Callbacks calls{group.endpoint(rank)};

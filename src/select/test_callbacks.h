@@ -14,7 +14,12 @@ struct Callbacks {
   Transport& endpoint;
   int until_failure = -1;
 
-  bool works() { return until_failure < 0 || until_failure-- > 0; }
+  bool works() {
+    if (until_failure < 0) return true;
+    if (until_failure == 0) return false;
+    --until_failure;
+    return true;
+  }
   static Callbacks& of(void* context) { return *static_cast<Callbacks*>(context); }
 
   tk_select_transport table() {
