@@ -21,6 +21,7 @@ inline constexpr std::uint32_t kBlock = 256, kGroups = 16;
 using Ordinal = std::int32_t;
 
 inline constexpr Ordinal kInfinityOrdinal = 0x7f800000, kForbiddenOrdinal = -kInfinityOrdinal;
+inline constexpr Ordinal kLeastNormalOrdinal = 0x00800000;
 
 [[nodiscard]] constexpr Ordinal ordinal_of(float value) {
   const auto bits = std::bit_cast<std::int32_t>(value);

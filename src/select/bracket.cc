@@ -37,7 +37,7 @@ HWY_INLINE Weighed weigh_all(const E* block, std::uint32_t first_id, const Sides
     parts.store(here, i);
     count += hn::CountTrue(Ints(), over);
   }
-  return {sum_weights(parts, kBlock), static_cast<std::uint32_t>(count)};
+  return {parts.sum(kBlock), static_cast<std::uint32_t>(count)};
 }
 
 /// Moves together the elements that reach the bracket, or those that are not above it, and weighs only them.
@@ -69,7 +69,7 @@ HWY_INLINE Weighed weigh_side(const E* block, std::uint32_t first_id, const Side
     parts.store(here, used);
     count += hn::CountTrue(Ints(), over);
   }
-  return {sum_weights(parts, used), static_cast<std::uint32_t>(kAbove ? count : packed_count)};
+  return {parts.sum(used), static_cast<std::uint32_t>(kAbove ? count : packed_count)};
 }
 
 template <bool kLists, class E>
@@ -81,7 +81,7 @@ HWY_INLINE Above sum_blocks(const Blocks& blocks, const Ordinal* groups, const S
   for (std::uint32_t b = 0; b < blocks.count(); ++b) {
     const std::uint64_t total = block_mass[b];
     block_mass[b] = 0;
-    if (!any_at_least(groups + b * kGroups, low)) continue;
+    if (!any_at_least(groups + std::size_t{b} * kGroups, low)) continue;
     const auto* block = reinterpret_cast<const E*>(blocks[b]);
     Weighed above;
     if (has_totals && last_count > kBlock / 2) {

@@ -30,10 +30,11 @@ float take_sample(const Blocks& blocks, Scale scale, Ordinal* sample, float* wei
       for (std::uint32_t i = 0; i < length; i += lanes()) {
         const FloatV x = load(from + i);
         const WeightParts parts = weight_parts(x, scale);
+        const WordV shift = parts.shift();
         // mantissa * 2^-shift, as a float: the shift goes into the exponent.
-        const auto exponent = hn::ShiftLeft<23>(hn::Sub(hn::Set(Words(), 127), parts.shift));
+        const auto exponent = hn::ShiftLeft<23>(hn::Sub(hn::Set(Words(), 127), shift));
         const FloatV mantissa = hn::ConvertTo(df, hn::BitCast(Ints(), parts.mantissa));
-        const auto light = hn::Gt(hn::BitCast(Ints(), parts.shift), hn::Set(Ints(), 63));
+        const auto light = hn::Gt(hn::BitCast(Ints(), shift), hn::Set(Ints(), 63));
         const FloatV weight =
             hn::IfThenZeroElse(hn::RebindMask(df, light), hn::Mul(mantissa, hn::BitCast(df, exponent)));
         hn::StoreU(ordinals(x), Ints(), sample + strip * length + i);

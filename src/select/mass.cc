@@ -16,6 +16,7 @@ namespace {
 
 template <class E>
 HWY_INLINE void block_parts(const E* block, Scale scale, PartsBuffer& parts) {
+  TRUEKEEL_UNROLL
   for (std::uint32_t i = 0; i < kBlock; i += lanes()) parts.store(weight_parts(load(block + i), scale), i);
 }
 
@@ -31,7 +32,7 @@ std::uint64_t mass_of(const Blocks& blocks, const Ordinal* groups, Ordinal least
       block_mass[b] = 0;
       if (!any_at_least(groups + b * kGroups, least)) continue;
       block_parts(reinterpret_cast<const E*>(blocks[b]), scale, parts);
-      total += block_mass[b] = sum_weights(parts, kBlock);
+      total += block_mass[b] = parts.sum(kBlock);
     }
     return total;
   });
@@ -41,7 +42,7 @@ void weights_of_block(const Blocks& blocks, std::uint32_t block, Scale scale, st
   PartsBuffer parts;
   with_type(blocks.dtype,
             [&]<class E>(const E*) { block_parts(reinterpret_cast<const E*>(blocks[block]), scale, parts); });
-  store_weights(parts, kBlock, weights);
+  parts.copy(kBlock, weights);
 }
 
 /// Requires: ordinals may be read, and weights written, up to the next multiple of the vector length.
@@ -58,7 +59,7 @@ std::uint64_t weights_of(const Ordinal* ordinals, std::uint32_t count, Scale sca
           weight_parts(values_of(hn::IfThenElse(valid, own, hn::Set(Ints(), kForbiddenOrdinal))), scale),
           used);
     }
-    sum += store_weights(parts, used, weights + begin);
+    sum += parts.copy(used, weights + begin);
   }
   return sum;
 }

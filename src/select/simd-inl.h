@@ -122,7 +122,13 @@ HWY_INLINE WordV truncate(FloatV value) {
 
 /// The weight of x is (mantissa << 32) >> shift; see weight_of.
 struct WeightParts {
-  WordV mantissa, shift;
+  WordV mantissa;
+  WordV fixed;  ///< the exponent; its upper byte counts octaves below the top
+
+  [[nodiscard]] HWY_INLINE WordV shift() const {
+    const WordV base = hn::Set(Words(), static_cast<std::uint32_t>(kShiftBase) << kExponentBits);
+    return hn::ShiftRight<kExponentBits>(hn::Add(fixed, base));
+  }
 };
 
 HWY_INLINE FloatV exponents(FloatV x, Scale scale) {
@@ -142,8 +148,7 @@ HWY_INLINE WeightParts weight_parts(FloatV x, Scale scale) {
   const FloatV h = hn::Add(hn::Mul(hn::Add(q, hn::Set(df, kSagU)), slope), hn::Set(df, kSagW));
   const WordV sag = truncate(hn::Mul(q, h));
   const WordV line = hn::Sub(hn::Set(dw, 1u << kMantissaBits), fraction);
-  const WordV biased = hn::Add(fixed, hn::Set(dw, static_cast<std::uint32_t>(kShiftBase) << kExponentBits));
-  return {hn::Sub(line, sag), hn::ShiftRight<kExponentBits>(biased)};
+  return {hn::Sub(line, sag), fixed};
 }
 
 /// Highway compares integers only by < and >. Requires: least is above the least integer.

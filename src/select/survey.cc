@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "base/assert.h"
 #include "select/simd-inl.h"
@@ -70,23 +71,36 @@ HWY_INLINE float sum_of(const Blocks& blocks) {
   return hn::GetLane(hn::SumOfLanes(Floats(), sum));
 }
 
-template <class E>
-HWY_INLINE std::uint32_t count_range(const Blocks& blocks, const Ordinal* groups, std::uint32_t begin,
-                                     std::uint32_t end, Ordinal least) {
-  const Reaches reaches(least);
+/// Counts the elements that `reaches` tells of, in blocks that may have one.
+template <class E, class F>
+HWY_INLINE std::uint32_t count_blocks(const Blocks& blocks, const Ordinal* groups, std::uint32_t begin,
+                                      std::uint32_t end, Ordinal least, const F& reaches) {
   std::size_t count = 0;
   for (std::uint32_t b = begin; b < end; ++b) {
     if (!any_at_least(groups + b * kGroups, least)) continue;
     const auto* block = reinterpret_cast<const E*>(blocks[b]);
     for (std::uint32_t i = 0; i < kBlock; i += 4 * lanes()) {
-      const auto hits = [&](std::uint32_t vector) {
-        return hn::CountTrue(Ints(), reaches(load(block + i + vector * lanes())));
-      };
+      const auto hits = [&](std::uint32_t vector) { return reaches(load(block + i + vector * lanes())); };
       count += hits(0) + hits(1) + hits(2) + hits(3);
       asm volatile("" : "+r"(count));  // else the compiler gathers counts into vectors, at twice the time
     }
   }
   return static_cast<std::uint32_t>(count);
+}
+
+template <class E>
+HWY_INLINE std::uint32_t count_range(const Blocks& blocks, const Ordinal* groups, std::uint32_t begin,
+                                     std::uint32_t end, Ordinal least) {
+  // Floats compare in one instruction, and right even on a CPU that takes denormals for zero: unless the
+  // limit is one.
+  if (std::abs(least) >= kLeastNormalOrdinal) {
+    const FloatV limit = hn::Set(Floats(), value_of_ordinal(least));
+    return count_blocks<E>(blocks, groups, begin, end, least,
+                           [&](FloatV x) { return hn::CountTrue(Floats(), hn::Ge(x, limit)); });
+  }
+  const Reaches reaches(least);
+  return count_blocks<E>(blocks, groups, begin, end, least,
+                         [&](FloatV x) { return hn::CountTrue(Ints(), reaches(x)); });
 }
 
 }  // namespace
@@ -106,7 +120,7 @@ float survey_groups(const Blocks& blocks, Ordinal* groups, Ordinal* top) {
       survey_block<false>(tail, groups + whole * kGroups, running);
       finite = hn::Add(finite, sum_of(tail, blocks.size % kBlock));
     }
-    if (!hn::AllFalse(di, hn::Lt(running.least, hn::Set(di, 0x00800000)))) {
+    if (!hn::AllFalse(di, hn::Lt(running.least, hn::Set(di, kLeastNormalOrdinal)))) {
       running.top = hn::Set(di, kForbiddenOrdinal);
       for (std::uint32_t b = 0; b < blocks.count(); ++b)
         survey_block<true>(reinterpret_cast<const E*>(blocks[b]), groups + b * kGroups, running);
