@@ -34,6 +34,22 @@ TEST(Weight, NeverGrowsWithTheDistanceAndStaysNearTheExponential) {
   EXPECT_LT(worst, std::exp2(-21.9));
 }
 
+// Down to weights of one unit: the error that the documents state, and less than one unit of truncation.
+TEST(Weight, StaysWithinTheStatedErrorAtEveryDistance) {
+  constexpr std::uint64_t kSeed = 5;
+  constexpr double kLn2 = 0.6931471805599453;
+  const float max = 17.25f;
+  PhiloxStream random(kSeed);
+  for (int octave = 0; octave < 44; ++octave)
+    for (int i = 0; i < 2000; ++i) {
+      const auto x = static_cast<float>(max - (octave + random.uniform()) * kLn2);
+      const double exact = std::exp(static_cast<double>(x) - static_cast<double>(max)) * 0x1p44;
+      const double error = std::fabs(static_cast<double>(weight_of(x, Scale::of(max, 1))) - exact);
+      ASSERT_LT(error, exact * (std::exp2(-21.9) + (octave + 1) * 3 * 0x1p-24) + 1)
+          << "seed " << kSeed << ", " << octave << " octaves, x " << x;
+    }
+}
+
 TEST(Weight, ScaleTakesTheWholeRangeOfTemperatures) {
   EXPECT_EQ(weight_of(0, Scale::of(1e-30f, kTemperatureMin)), kWeightMax);  // 1e-30 / 2^-64: nothing
   EXPECT_EQ(weight_of(0, Scale::of(1, kTemperatureMin)), 0u);
