@@ -71,20 +71,28 @@ HWY_INLINE float sum_of(const Blocks& blocks) {
   return hn::GetLane(hn::SumOfLanes(Floats(), sum));
 }
 
+template <class E, class F>
+HWY_INLINE std::size_t count_block(const E* block, const F& reaches) {
+  std::size_t count = 0;
+  for (std::uint32_t i = 0; i < kBlock; i += 4 * lanes()) {
+    const auto hits = [&](std::uint32_t vector) { return reaches(load(block + i + vector * lanes())); };
+    count += hits(0) + hits(1) + hits(2) + hits(3);
+    asm volatile("" : "+r"(count));  // else the compiler gathers counts into vectors, at twice the time
+  }
+  return count;
+}
+
 /// Counts the elements that `reaches` tells of, in blocks that may have one.
 template <class E, class F>
 HWY_INLINE std::uint32_t count_blocks(const Blocks& blocks, const Ordinal* groups, std::uint32_t begin,
                                       std::uint32_t end, Ordinal least, const F& reaches) {
+  const std::uint32_t whole = std::min(end, blocks.size / kBlock);
+  const auto* data = reinterpret_cast<const E*>(blocks.data);
   std::size_t count = 0;
-  for (std::uint32_t b = begin; b < end; ++b) {
-    if (!any_at_least(groups + b * kGroups, least)) continue;
-    const auto* block = reinterpret_cast<const E*>(blocks[b]);
-    for (std::uint32_t i = 0; i < kBlock; i += 4 * lanes()) {
-      const auto hits = [&](std::uint32_t vector) { return reaches(load(block + i + vector * lanes())); };
-      count += hits(0) + hits(1) + hits(2) + hits(3);
-      asm volatile("" : "+r"(count));  // else the compiler gathers counts into vectors, at twice the time
-    }
-  }
+  for (std::uint32_t b = begin; b < whole; ++b)
+    if (any_at_least(groups + std::size_t{b} * kGroups, least))
+      count += count_block(data + std::size_t{b} * kBlock, reaches);
+  if (begin < end && whole < end) count += count_block(reinterpret_cast<const E*>(blocks.tail), reaches);
   return static_cast<std::uint32_t>(count);
 }
 
