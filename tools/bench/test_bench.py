@@ -30,3 +30,26 @@ def test_an_unknown_bench_is_a_usage_error(capsys):
 def test_every_row_of_the_selection_bench_is_judged_as_some_type():
     type_of = bench.load("select").type_of
     assert [type_of(share) for share in (0, 0.0003, 0.0005, 0.015, 0.02, 1)] == ["peaked", "peaked", "typical", "typical", "flat", "flat"]
+
+
+def test_clean_tokens_that_are_too_few_are_not_judged():
+    detect = bench.load("detect")
+
+    def judged(tokens, alarms, others=0):
+        plays = [{"alarms": alarms, "promised": 0.001}, {"alarms": others, "promised": 5}]
+        return detect.judge_clean("clean", [{"tokens": tokens, "kinds": [0, 0, 9, 0, 0, 0], "draws_that_do_not_fit": 0}, *plays], 100, 9)["good"]
+
+    assert (judged(99, 0), judged(100, 0), judged(99, 1), judged(100, 0, others=6)) == (None, True, False, False)
+
+
+def test_an_interrupted_recording_is_cut_to_whole_answers(tmp_path):
+    record_tokens = bench.load("detect").record_tokens
+    body = {"temperature": 0.7, "top_k": 40, "top_p": 0.9}
+    record = {"logprob": -1.0, "rank": 0, "top_logprobs": [{"logprob": -1.0}] * 20}
+    draw = [0, 5, 0, 0, 40, 1 << 44, 0, 1 << 44, -1.0, 9.0, 5, 0, 0.1, 0.01, 0.001]
+    answer = {"seed": 1, "choices": [{"logprobs": {"content": [record]}, "audit": [draw]}]}
+    whole = record_tokens.packed(0, 2, body, answer)
+    path = tmp_path / "a.rec"
+    path.write_bytes(whole + whole + whole[:-1])
+    assert record_tokens.tokens_of(path) == 2 and path.stat().st_size == 2 * len(whole)
+    assert record_tokens.TOKEN.unpack_from(whole, record_tokens.REQUEST.size)[-1] == 1, "the draw fits its seed"
