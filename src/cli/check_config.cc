@@ -48,6 +48,10 @@ void add_check_config(CLI::App& app, Run& run) {
   auto options = std::make_shared<Options>();
   command->add_option("file", options->file, "the configuration")->required();
   command->add_flag("--json", options->json, "one JSON object on standard output");
+  command->footer(
+      "Example:\n"
+      "  truekeel check-config truekeel.yaml\n"
+      "\nExit codes: 0 it may be served, 2 what is wrong stands there with its line and the fix.");
   command->callback([&run, options] { run = [options] { return check_config(*options); }; });
 }
 

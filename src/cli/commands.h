@@ -27,6 +27,10 @@ void add_drill(CLI::App& app, Run& run);
 /// `serve`.
 void add_serve(CLI::App& app, Run& run);
 
+/// `completion` and `man`: what the parser itself can tell shells and readers. Added last.
+void add_completion(CLI::App& app, Run& run);
+void add_man(CLI::App& app, Run& run);
+
 /// `replay`.
 void add_replay(CLI::App& app, Run& run);
 

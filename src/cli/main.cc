@@ -39,6 +39,8 @@ int main(int argc, char** argv) {
   add_explain(app, run);
   add_changes(app, run);
   add_drill(app, run);
+  add_completion(app, run);
+  add_man(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
