@@ -65,4 +65,11 @@ fleet::AffinityKey affinity_of(const Ask& ask, std::string_view session_header,
                              secret);
 }
 
+std::uint64_t client_hash(const std::optional<fleet::KeyHash>& key, std::string_view peer,
+                          const fleet::AffinitySecret& secret) {
+  fleet::AffinityInputs inputs;
+  inputs.user = key ? std::string_view(reinterpret_cast<const char*>(key->data()), key->size()) : peer;
+  return fleet::affinity_key(inputs, secret).hash;
+}
+
 }  // namespace truekeel::gateway

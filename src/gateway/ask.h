@@ -3,10 +3,13 @@
 // Thread safety: plain values; one JsonParser per thread.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "fleet/affinity.h"
+#include "fleet/client_keys.h"
 #include "fleet/token_bounds.h"
 #include "gateway/route.h"
 #include "protocol/errors.h"
@@ -31,5 +34,9 @@ struct Ask {
 /// The key that keeps a session on one server. `session_header`: x-truekeel-session, may be empty.
 [[nodiscard]] fleet::AffinityKey affinity_of(const Ask& ask, std::string_view session_header,
                                              const fleet::AffinitySecret& secret);
+
+/// Tells clients apart without naming them: by their key, or by their address where there are no keys.
+[[nodiscard]] std::uint64_t client_hash(const std::optional<fleet::KeyHash>& key, std::string_view peer,
+                                        const fleet::AffinitySecret& secret);
 
 }  // namespace truekeel::gateway

@@ -84,5 +84,14 @@ TEST(Ask, WhatIsWrongIsNamed) {
   EXPECT_FALSE(read_ask(route, parser, "{"));
 }
 
+TEST(Ask, ClientsAreToldApartByTheirKeyAndWithoutKeysByTheirAddress) {
+  const fleet::AffinitySecret secret("s"), other("t");
+  const auto a = fleet::hash_key("a"), b = fleet::hash_key("b");
+  EXPECT_NE(client_hash(a, "10.0.0.1", secret), client_hash(b, "10.0.0.1", secret)) << "behind one proxy";
+  EXPECT_EQ(client_hash(a, "10.0.0.1", secret), client_hash(a, "10.0.0.2", secret));
+  EXPECT_NE(client_hash({}, "10.0.0.1", secret), client_hash({}, "10.0.0.2", secret));
+  EXPECT_NE(client_hash(a, "10.0.0.1", secret), client_hash(a, "10.0.0.1", other));
+}
+
 }  // namespace
 }  // namespace truekeel::gateway

@@ -90,13 +90,6 @@ incident::SignalNote audit_note(bool looked, std::string_view said) {
   return {.signal = "audit", .looked = looked, .said = std::string(said)};
 }
 
-/// Tells clients apart without naming them.
-std::uint64_t keyed_hash_of(std::string_view peer, const fleet::AffinitySecret& secret) {
-  fleet::AffinityInputs inputs;
-  inputs.user = peer;
-  return fleet::affinity_key(inputs, secret).hash;
-}
-
 std::string message_id(const ClientCall& call) { return "msg_" + call.id.substr(call.id.find('_') + 1); }
 
 }  // namespace
@@ -179,7 +172,6 @@ std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> Attempt::look_at(
                                                                                 const Ask& ask,
                                                                                 const Where& where) {
   const auto& served = where.decision.model->classes[where.candidate.class_index];
-  const std::string_view peer = call.exchange.peer();
   sentinel::Admission about{.context_class = served.name,
                             .window = served.max_tokens,
                             .fingerprint = where.upstream.fingerprint(),
@@ -188,7 +180,7 @@ std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> Attempt::look_at(
                             .prompt = where.decision.prompt};
   about.output_most = where.decision.output.tokens;
   if (where.decision.output.added && !where.with_limit) about.output_most = served.max_tokens;
-  about.client = keyed_hash_of(peer, shared_.secret());
+  about.client = call.client;
   about.session = where.decision.affinity.hash;
   about.streamed = ask.request.stream;
   return shared_.sentinel().admit({.request = ask.request,

@@ -25,6 +25,7 @@ struct ClientCall {
   http::Exchange& exchange;
   Route route;
   std::string id;  ///< x-truekeel-request-id, also sent upstream
+  std::uint64_t client = 0;  ///< as of client_hash
   Instant arrived{};
   std::optional<Instant> deadline;  ///< the client's own
   bool explain = false;

@@ -143,6 +143,7 @@ http::Task<void> Proxy::handle(http::Exchange& exchange) {
                   .route = find_route(request.method, request.target,
                                       request.headers.find("anthropic-version").has_value()),
                   .id = fmt::format("req_{:016x}{:08x}", random_.next(), random_.next() >> 32),
+                  .client = 0,
                   .arrived = net_.now(),
                   .deadline = {},
                   .explain = false,
@@ -152,6 +153,7 @@ http::Task<void> Proxy::handle(http::Exchange& exchange) {
   const bool wants_explanation = request.headers.find("x-truekeel-explain") == "1";
   if (!shared_.has_clients()) {
     call.explain = wants_explanation && is_local_peer(exchange.peer());
+    call.client = client_hash(std::nullopt, exchange.peer(), shared_.secret());
     co_await dispatch(call);
   } else {
     const auto key = presented_key(request.headers);
@@ -160,6 +162,7 @@ http::Task<void> Proxy::handle(http::Exchange& exchange) {
     if (admitted) {
       const Admitted under_way(shared_, admitted->client);
       call.explain = wants_explanation && admitted->may_explain;
+      call.client = client_hash(key, exchange.peer(), shared_.secret());
       co_await dispatch(call);
     } else {
       co_await deny(call, admitted.error());
