@@ -90,6 +90,9 @@ incident::SignalNote audit_note(bool looked, std::string_view said) {
   return {.signal = "audit", .looked = looked, .said = std::string(said)};
 }
 
+/// The server did not take the request as it was.
+bool is_refused(const AttemptResult& result) { return !result.delivered && result.answer.status == 400; }
+
 std::string message_id(const ClientCall& call) { return "msg_" + call.id.substr(call.id.find('_') + 1); }
 
 }  // namespace
@@ -124,17 +127,9 @@ http::Task<AttemptResult> Attempt::run(ClientCall& call, const Ask& ask, const f
                                        const fleet::Candidate& candidate) {
   Where where{decision, candidate, shared_.upstream(candidate.endpoint), {}, false};
   where.with_limit = decision.output.added && !where.upstream.refuses_limit();
-  auto look = look_at(call, ask, where);
-  // Of several attempts the last one's answer is the client's.
-  call.record.signals = {
-      look
-          ? audit_note(
-                true, "what its server said of its tokens went into the evidence; no single answer is judged")
-          : audit_note(false, sentinel::name(look.error()))};
-  if (look) where.look = std::move(*look);
+  look_at(call, ask, where);
   auto result = co_await send(call, ask, where);
-  if (!result.delivered && result.answer.status == 400 && !call.exchange.gone())
-    result = co_await ask_without_added(call, ask, where, std::move(result));
+  if (is_refused(result)) result = co_await ask_without_added(call, ask, where, std::move(result));
   if (where.look && !where.look->tap->ended()) {
     const auto end = end_unseen(ask, result);
     where.look->tap->end(end);
@@ -150,27 +145,35 @@ http::Task<AttemptResult> Attempt::run(ClientCall& call, const Ask& ask, const f
 
 http::Task<AttemptResult> Attempt::ask_without_added(ClientCall& call, const Ask& ask, Where& where,
                                                      AttemptResult result) {
-  const auto error = protocol::read_error(400, result.answer.body);
-  const auto speaks_of = [&](std::string_view field) {
-    return error.param.find(field) != std::string::npos || error.message.find(field) != std::string::npos;
-  };
-  if (where.look && !where.look->plan.edits.empty() && (speaks_of("logprob") || speaks_of("audit"))) {
-    where.look->tap->end({.how = sentinel::AnswerEnd::How::refused});
+  bool without_records = false;
+  while (is_refused(result) && !call.exchange.gone()) {
+    const auto error = protocol::read_error(400, result.answer.body);
+    const auto speaks_of = [&](std::string_view field) {
+      return error.param.find(field) != std::string::npos || error.message.find(field) != std::string::npos;
+    };
+    const bool of_records =
+        where.look && !where.look->plan.edits.empty() && (speaks_of("logprob") || speaks_of("audit"));
+    const bool of_limit = where.with_limit && speaks_of(limit_field(ask, where.upstream));
+    if (!of_records && !of_limit) break;
+    if (where.look) where.look->tap->end({.how = sentinel::AnswerEnd::How::refused});
     where.look.reset();
-    call.record.signals = {audit_note(false, sentinel::name(sentinel::Skip::refused))};
-    result = co_await send(call, ask, where);
-    // A second 400 shows that the first one was for something of the client's.
-    if (result.delivered || result.answer.status != 400) shared_.sentinel().refuse(where.candidate.endpoint);
-  } else if (where.with_limit && speaks_of(limit_field(ask, where.upstream))) {
-    where.upstream.refuse_limit();
+    if (of_records) {
+      without_records = true;
+      call.record.signals = {audit_note(false, sentinel::name(sentinel::Skip::refused))};
+    } else {
+      where.with_limit = false;
+      where.upstream.refuse_limit();
+      // The answer may be longer now.
+      if (!without_records) look_at(call, ask, where);
+    }
     result = co_await send(call, ask, where);
   }
+  // A 400 that stays shows that the one before was for something of the client's.
+  if (without_records && !is_refused(result)) shared_.sentinel().refuse(where.candidate.endpoint);
   co_return result;
 }
 
-std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> Attempt::look_at(const ClientCall& call,
-                                                                                const Ask& ask,
-                                                                                const Where& where) {
+void Attempt::look_at(ClientCall& call, const Ask& ask, Where& where) {
   const auto& served = where.decision.model->classes[where.candidate.class_index];
   sentinel::Admission about{.context_class = served.name,
                             .window = served.max_tokens,
@@ -183,12 +186,19 @@ std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> Attempt::look_at(
   about.client = call.client;
   about.session = where.decision.affinity.hash;
   about.streamed = ask.request.stream;
-  return shared_.sentinel().admit({.request = ask.request,
-                                   .body = ask.body,
-                                   .endpoint = where.candidate.endpoint,
-                                   .model = *where.decision.model,
-                                   .about = std::move(about)},
-                                  random_.next(), net_.now());
+  auto look = shared_.sentinel().admit({.request = ask.request,
+                                        .body = ask.body,
+                                        .endpoint = where.candidate.endpoint,
+                                        .model = *where.decision.model,
+                                        .about = std::move(about)},
+                                       random_.next(), net_.now());
+  // Of several attempts the last one's answer is the client's.
+  call.record.signals = {
+      look
+          ? audit_note(
+                true, "what its server said of its tokens went into the evidence; no single answer is judged")
+          : audit_note(false, sentinel::name(look.error()))};
+  if (look) where.look = std::move(*look);
 }
 
 http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const Where& where) {
@@ -208,7 +218,8 @@ http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const 
       upstream_head(ask, call.exchange.request().headers, where.upstream, credentials, call.id, time_left);
   const auto added = where.look ? std::span<const protocol::JsonEdit>(where.look->plan.edits)
                                 : std::span<const protocol::JsonEdit>();
-  const auto body = upstream_body(ask, where.decision.output, where.upstream, added);
+  const fleet::OutputLimit output{.tokens = where.decision.output.tokens, .added = where.with_limit};
+  const auto body = upstream_body(ask, output, where.upstream, added);
   http::Call upstream_call(client_);
   const CancelWhenGone cancel(call.exchange, upstream_call);
   if (const auto sent = co_await upstream_call.send(where.upstream.address(), head, body, options); !sent) {

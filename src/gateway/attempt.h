@@ -24,7 +24,7 @@ namespace truekeel::gateway {
 struct ClientCall {
   http::Exchange& exchange;
   Route route;
-  std::string id;  ///< x-truekeel-request-id, also sent upstream
+  std::string id;            ///< x-truekeel-request-id, also sent upstream
   std::uint64_t client = 0;  ///< as of client_hash
   Instant arrived{};
   std::optional<Instant> deadline;  ///< the client's own
@@ -77,9 +77,8 @@ class Attempt {
   /// Asks again where the endpoint did not know a field that the gateway had added, at most once for each.
   http::Task<AttemptResult> ask_without_added(ClientCall& call, const Ask& ask, Where& where,
                                               AttemptResult result);
-  [[nodiscard]] std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> look_at(const ClientCall& call,
-                                                                                       const Ask& ask,
-                                                                                       const Where& where);
+  /// Decides whether the answer is audited.
+  void look_at(ClientCall& call, const Ask& ask, Where& where);
   http::Task<AttemptResult> send(ClientCall& call, const Ask& ask, const Where& where);
   http::Task<AttemptResult> whole(ClientCall& call, const Ask& ask, const Where& where,
                                   http::Call& upstream_call);

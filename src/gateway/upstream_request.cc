@@ -71,7 +71,7 @@ std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output, cons
     edits.push_back({"model", protocol::quoted(name)});
   }
   const auto field = limit_field(ask, upstream);
-  if (output.added && !upstream.refuses_limit()) {
+  if (output.added) {
     edits.push_back({field, std::to_string(output.tokens)});
   } else if (ask.request.max_output() && limits_stated(ask) > 1) {
     // Engines differ in which one they read: one alone is left, the one that routing counted with.

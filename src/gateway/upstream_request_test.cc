@@ -35,8 +35,6 @@ TEST_F(UpstreamRequest, TheLimitIsAddedOnceAndTheRestIsLeftAlone) {
   EXPECT_NE(body.find(R"("seed": 1.0)"), std::string::npos);
   EXPECT_NE(body.find("512"), std::string::npos);
   EXPECT_EQ(upstream_body(ask, {.tokens = 512, .added = false}, upstream), kChat);
-  upstream.refuse_limit();
-  EXPECT_EQ(upstream_body(ask, {.tokens = 512, .added = true}, upstream), kChat);
 }
 
 TEST_F(UpstreamRequest, TwoLimitsBecomeTheOneThatWasCountedWith) {

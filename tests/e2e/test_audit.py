@@ -209,3 +209,38 @@ def test_a_server_that_refuses_logprobs_is_asked_once(tmp_path):
         assert ["logprobs" in request.json for request in asked] == [True, False, False, False, False]
         assert coverage(gateway)["signals"]["audit"]["missing"] == "the server refuses to give logprobs"
     server.stop()
+
+
+def test_a_server_that_refuses_all_that_is_added_is_asked_once(tmp_path):
+    def refuse(request, peer):
+        for field in ("logprobs", "max_tokens"):
+            if field in request.json:
+                return peer.respond(400, json.dumps({"error": {"message": f"unknown field {field}", "type": "invalid_request_error"}}).encode())
+        return server.generate(request, peer)
+
+    server = Sampler(behaviour=refuse)
+    with Gateway(config({"main": [endpoint("s1", server.url, "llama.cpp")]}), tmp_path) as gateway:
+        ask = {name: value for name, value in SAMPLED.items() if name != "max_tokens"}
+        before = len(server.requests)
+        for _ in range(2):
+            assert json.loads(post(f"{gateway.url}/v1/chat/completions", ask))["usage"]["completion_tokens"] == 30
+        asked = [request.json for request in server.requests[before:] if request.path.endswith("completions")]
+        assert [("logprobs" in one, "max_tokens" in one) for one in asked] == [(True, True), (False, True), (False, False), (False, False)]
+    server.stop()
+
+
+def test_an_answer_without_the_added_limit_may_be_longer(tmp_path):
+    def refuse(request, peer):
+        if "max_tokens" in request.json and request.json.get("messages") == SAMPLED["messages"]:
+            return peer.respond(400, b'{"error":{"message":"unknown field max_tokens","type":"invalid_request_error"}}')
+        return server.generate(request, peer)
+
+    server = Sampler(behaviour=refuse)
+    settings = config({"main": [endpoint("s1", server.url, "llama.cpp")]})
+    settings["models"][0]["default_max_output"] = 16
+    with Gateway(settings, tmp_path) as gateway:
+        ask = {name: value for name, value in SAMPLED.items() if name != "max_tokens"}
+        assert json.loads(post(f"{gateway.url}/v1/chat/completions", ask))["usage"]["completion_tokens"] == 30
+        wait_until(lambda: coverage(gateway)["tokens"] == 30, what="tokens audited")
+        assert view(gateway, "signals")["invariants"]["llama.cpp"]["usage_adds_up"] == {"state": "armed", "proven": True, "kept": 1, "violated": 0}
+    server.stop()
