@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 
 namespace truekeel::sentinel {
@@ -106,6 +107,32 @@ TEST(Plan, EnginesWithoutAMeaningAndOlderListsAreNotLookedAt) {
   EXPECT_EQ(plan("", EngineKind::openai).error(), Skip::dialect);
   EXPECT_EQ(plan("", EngineKind::vllm, kKnown, OpenAiCall::completions).error(), Skip::older_lists);
   EXPECT_TRUE(plan("", EngineKind::vllm));
+}
+
+// protocol declares dialects for people and requests, evidence for its bounds; neither layer knows the other.
+TEST(Dialects, AreDeclaredAlikeInBothLayers) {
+  using protocol::SamplingStep;
+  const std::map<SamplingStep, evidence::Step> steps = {
+      {SamplingStep::temperature, evidence::Step::temperature},
+      {SamplingStep::top_k, evidence::Step::top_k},
+      {SamplingStep::top_p, evidence::Step::top_p},
+      {SamplingStep::min_p, evidence::Step::min_p}};
+  const std::map<protocol::LogprobMeaning, evidence::LogprobKind> kinds = {
+      {protocol::LogprobMeaning::raw, evidence::LogprobKind::raw},
+      {protocol::LogprobMeaning::after_temperature, evidence::LogprobKind::tempered}};
+  std::size_t known = 0;
+  for (const auto& dialect : protocol::dialects()) {
+    const auto shipped = evidence::shipped(to_string(dialect.engine));
+    EXPECT_EQ(shipped.has_value(), !dialect.order.empty()) << to_string(dialect.engine);
+    if (!shipped) continue;
+    ++known;
+    std::vector<evidence::Step> order;
+    for (const SamplingStep step : dialect.order)
+      if (const auto found = steps.find(step); found != steps.end()) order.push_back(found->second);
+    EXPECT_TRUE(std::ranges::equal(order, shipped->conduct.order)) << to_string(dialect.engine);
+    EXPECT_EQ(kinds.at(dialect.logprobs), shipped->conduct.logprobs) << to_string(dialect.engine);
+  }
+  EXPECT_EQ(known, evidence::shipped_dialects().size());
 }
 
 }  // namespace
