@@ -30,8 +30,8 @@ constexpr Conduct kSglang{.logprobs = LogprobKind::tempered,
 // rho: single-precision softmax and draw differ from the reported numbers by some 1e-6; the samples are clean
 // tokens without an impossible one. Tie width 0: subtracting one normaliser keeps the order of logits, so the
 // greedy token has the largest logprob; the samples are greedy tokens without one off the top.
-// kappa and distances: measured on SmolLM2-135M (docs/evidence.md, section 7); the mean of 32 requests was
-// .0056 nats a token between decoding and prefill with 4-bit weights, and of 16 answers below 1e-4 in fp32.
+// kappa: assumed, about twice what few requests to SmolLM2-135M showed: .0056 nats a token on the mean of 32
+// between decoding and prefill with 4-bit weights, and below 1e-4 on that of 16 in fp32.
 constexpr std::array<ShippedDialect, 4> kShipped = {{
     {.name = "truekeel",
      .conduct = kTruekeel,
@@ -39,32 +39,28 @@ constexpr std::array<ShippedDialect, 4> kShipped = {{
      .rho = {1e-5, 0, 500'000, Basis::construction},
      .logprob_error = {1e-4, 0, 500'000, Basis::construction},
      .tie_width = {0, 0, 1'474, Basis::construction},
-     .kappa = {0.01, 0, 32, Basis::assumed},
-     .first_token_distance = {0.18, 0, 64, Basis::assumed}},
+     .kappa = {0.01, 0, 32, Basis::assumed}},
     {.name = "llama.cpp",
      .conduct = kLlamaCpp,
      .list_rule = ListRule::top_apart,
      .rho = {1e-5, 0, 5'137, Basis::construction},
      .logprob_error = {1e-3, 0, 5'137, Basis::construction},
      .tie_width = {0, 0, 839, Basis::construction},
-     .kappa = {0.01, 0, 32, Basis::assumed},
-     .first_token_distance = {0.18, 0, 64, Basis::assumed}},
+     .kappa = {0.01, 0, 32, Basis::assumed}},
     {.name = "vllm",
      .conduct = kVllm,
      .list_rule = ListRule::drawn_replaces,
      .rho = {1e-5, 0, 960, Basis::construction},
      .logprob_error = {1e-3, 0, 960, Basis::construction},
      .tie_width = {0, 0, 640, Basis::construction},
-     .kappa = {0.012, 0, 16, Basis::assumed},
-     .first_token_distance = {0.29, 0, 480, Basis::assumed}},
+     .kappa = {0.012, 0, 16, Basis::assumed}},
     {.name = "sglang",
      .conduct = kSglang,
      .list_rule = ListRule::drawn_replaces,
      .rho = {kRhoCeiling, 0, 0, Basis::assumed},
      .logprob_error = {1e-3, 0, 0, Basis::assumed},
      .tie_width = {1e-3, 0, 0, Basis::assumed},
-     .kappa = {kKappaCeiling, 0, 0, Basis::assumed},
-     .first_token_distance = {0.29, 0, 0, Basis::assumed}},
+     .kappa = {kKappaCeiling, 0, 0, Basis::assumed}},
 }};
 
 }  // namespace
@@ -104,22 +100,58 @@ void LiveTolerance::look() {
   ++looks_;
   // Errors of the k-th look: (1 - confidence) / (k (k + 1)), which sum to 1 - confidence over all looks.
   const auto k = static_cast<double>(looks_);
-  const double upper = upper_bound(1 - (1 - settings_.confidence) / (k * (k + 1))) * cap_;
-  if (upper > settings_.ceiling || suspect()) return;
-  now_ = {.value = std::max(upper, settings_.floor),
-          .confidence = settings_.confidence,
-          .samples = items_,
-          .basis = Basis::measured};
+  const Bounds now = bounds(1 - (1 - settings_.confidence) / (k * (k + 1)));
+  const double upper = std::max(now.upper * cap_, settings_.floor);
+  const bool better = upper < now_.value || now.lower * cap_ > now_.value;
+  if (!better || upper > settings_.ceiling || suspect()) return;
+  now_ = {.value = upper, .confidence = settings_.confidence, .samples = items_, .basis = Basis::measured};
 }
 
-/// On the mean of the shares. Clopper-Pearson for counts, else the empirical Bernstein bound (Maurer and
-/// Pontil, COLT 2009, theorem 4).
-double LiveTolerance::upper_bound(double confidence) const {
-  if (counts_) return rate_upper_bound(static_cast<std::uint64_t>(std::llround(sum_)), items_, confidence);
+/// On the mean of the shares, each by itself. Clopper-Pearson for counts, else the empirical Bernstein bound
+/// (Maurer and Pontil, COLT 2009, theorem 4).
+LiveTolerance::Bounds LiveTolerance::bounds(double confidence) const {
+  if (counts_) {
+    const auto events = static_cast<std::uint64_t>(std::llround(sum_));
+    return {rate_lower_bound(events, items_, confidence), rate_upper_bound(events, items_, confidence)};
+  }
   const auto n = static_cast<double>(items_);
   const double mean = sum_ / n, variance = std::max(0.0, (sum_of_squares_ - n * mean * mean) / (n - 1));
   const double log_error = std::log(2 / (1 - confidence));
-  return mean + std::sqrt(2 * variance * log_error / n) + 7 * log_error / (3 * (n - 1));
+  const double width = std::sqrt(2 * variance * log_error / n) + 7 * log_error / (3 * (n - 1));
+  return {mean - width, mean + width};
+}
+
+void LiveTolerance::save(ByteWriter& out) const {
+  for (const std::uint64_t count : {items_, next_look_, looks_, now_.samples}) out.put(count);
+  for (const double value : {sum_, sum_of_squares_, now_.value}) out.put(value);
+  out.put<std::uint8_t>(counts_);
+  out.put<std::uint8_t>(now_.basis == Basis::measured);
+  gate_.save(out);
+}
+
+void LiveTolerance::load(ByteReader& in) {
+  items_ = in.get<std::uint64_t>();
+  next_look_ = in.get<std::uint64_t>();
+  looks_ = in.get<std::uint64_t>();
+  Tolerance measured{.confidence = settings_.confidence, .basis = Basis::measured};
+  measured.samples = in.get<std::uint64_t>();
+  sum_ = in.get<double>();
+  sum_of_squares_ = in.get<double>();
+  measured.value = in.get<double>();
+  counts_ = in.get<std::uint8_t>() != 0;
+  const bool is_measured = in.get<std::uint8_t>() != 0;
+  gate_.load(in);
+  // Comparisons with a NaN are false.
+  in.reject_unless(items_ < next_look_ && sum_ >= 0 && sum_ <= static_cast<double>(items_) &&
+                   sum_of_squares_ >= 0 && sum_of_squares_ <= sum_);
+  in.reject_unless(!is_measured ||
+                   (measured.samples <= items_ && measured.value > 0 && measured.value <= settings_.ceiling));
+  // What was shipped then is no better than what is shipped now.
+  if (is_measured) now_ = measured;
+}
+
+LiveTolerance live_rho(const ShippedDialect& shipped) {
+  return {{.shipped = shipped.rho, .floor = kRhoFloor, .ceiling = kRhoCeiling}, 1};
 }
 
 }  // namespace truekeel::evidence

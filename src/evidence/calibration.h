@@ -12,6 +12,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "evidence/bounded_rate.h"
 #include "evidence/draw_null.h"
 #include "evidence/gate.h"
@@ -35,6 +36,8 @@ struct Tolerance {
   bool operator==(const Tolerance&) const = default;
 };
 
+/// What single precision costs: no live rho goes below.
+inline constexpr double kRhoFloor = 1e-5;
 /// No live tolerance passes these.
 inline constexpr double kRhoCeiling = 1e-4;     ///< share of tokens
 inline constexpr double kKappaCeiling = 0.012;  ///< nats a token between two paths of one model
@@ -46,8 +49,6 @@ struct ShippedDialect {
   ListRule list_rule;
   Tolerance rho, logprob_error, tie_width;
   Tolerance kappa;  ///< divergence in nats a token from a reference on another path of the same model
-  /// Mean |difference| of the logprobs of the top 20 of a first token, clean, on another path.
-  Tolerance first_token_distance;
 
   [[nodiscard]] AuditTolerances audit() const { return {rho.value, logprob_error.value, tie_width.value}; }
 };
@@ -73,15 +74,23 @@ class LiveTolerance {
   /// Adds what one clean or unclean item showed; values above the cap count as the cap.
   void add(double value);
 
-  /// What detectors are to use now. Changes at 4096, 8192, 16384 ... items, so it depends on the past alone.
+  /// What detectors are to use now. Looks at 4096, 8192, 16384 ... items, so it depends on the past alone,
+  /// and takes what it has measured where that is lower than before, or shows that before was too low.
   [[nodiscard]] const Tolerance& now() const { return now_; }
   /// The mean is above the ceiling: a fault, or an engine that we do not understand.
   [[nodiscard]] bool suspect() const { return gate_.rejected(); }
   [[nodiscard]] std::uint64_t items() const { return items_; }
 
+  /// To go on after a restart, with the same settings; `in` rejects what can have been none of ours.
+  void save(ByteWriter& out) const;
+  void load(ByteReader& in);
+
  private:
   void look();
-  [[nodiscard]] double upper_bound(double confidence) const;
+  struct Bounds {
+    double lower, upper;
+  };
+  [[nodiscard]] Bounds bounds(double confidence) const;
 
   LiveSettings settings_;
   double cap_;
@@ -92,5 +101,8 @@ class LiveTolerance {
   double sum_ = 0, sum_of_squares_ = 0;
   bool counts_ = true;  // all values were 0 or cap
 };
+
+/// The rho of one server of that dialect: values are 1 for tokens that its null excludes, else 0.
+[[nodiscard]] LiveTolerance live_rho(const ShippedDialect& shipped);
 
 }  // namespace truekeel::evidence

@@ -13,10 +13,6 @@
 namespace truekeel::evidence {
 namespace {
 
-LiveSettings rho_settings() {
-  return {.shipped = shipped("llama.cpp")->rho, .floor = 1e-5, .ceiling = kRhoCeiling};
-}
-
 TEST(Shipped, EveryDialectStatesItsBasisAndKeepsToTheCeilings) {
   for (const ShippedDialect& dialect : shipped_dialects()) {
     EXPECT_LE(dialect.rho.value, kRhoCeiling) << dialect.name;
@@ -30,7 +26,7 @@ TEST(Shipped, EveryDialectStatesItsBasisAndKeepsToTheCeilings) {
 }
 
 TEST(LiveTolerance, CleanItemsTightenItWithTheStatedConfidence) {
-  LiveTolerance rate({.shipped = {1e-3, 0, 10, Basis::assumed}, .ceiling = 0.01}, 1);
+  LiveTolerance rate({.shipped = {2e-3, 0, 10, Basis::assumed}, .ceiling = 0.01}, 1);
   for (int i = 0; i < 4095; ++i) rate.add(0);
   EXPECT_EQ(rate.now().basis, Basis::assumed);
   rate.add(0);
@@ -63,7 +59,7 @@ TEST(LiveTolerance, CoversTheTrueMean) {
 
 TEST(LiveTolerance, WhatPassesTheCeilingIsSuspectAndToleratedNoFurther) {
   PhiloxStream random(2);
-  LiveTolerance rho(rho_settings(), 1);
+  LiveTolerance rho = live_rho(*shipped("llama.cpp"));
   std::uint64_t tokens = 0;
   while (!rho.suspect() && tokens < 100'000) {
     rho.add(random.uniform() < 0.001 ? 1 : 0);
@@ -75,11 +71,62 @@ TEST(LiveTolerance, WhatPassesTheCeilingIsSuspectAndToleratedNoFurther) {
   EXPECT_TRUE(rho.suspect());
 }
 
+TEST(LiveTolerance, WhatWasShippedStandsUntilItIsTightenedOrRefuted) {
+  LiveTolerance built = live_rho(*shipped("llama.cpp")), assumed = live_rho(*shipped("sglang"));
+  ASSERT_EQ(assumed.now().value, kRhoCeiling);
+  for (int i = 0; i < 200'000; ++i) {
+    built.add(0);
+    assumed.add(0);
+  }
+  EXPECT_EQ(built.now(), shipped("llama.cpp")->rho) << "few clean items do not make it worse";
+  EXPECT_LT(assumed.now().value, 0.7 * kRhoCeiling);
+  EXPECT_EQ(assumed.now().basis, Basis::measured);
+  // A server that is a little worse than was thought, and below the ceiling.
+  LiveTolerance worse = live_rho(*shipped("llama.cpp"));
+  for (int i = 1; i <= 1 << 21; ++i) worse.add(i % 20'000 == 0 ? 1 : 0);
+  EXPECT_GT(worse.now().value, 5e-5);
+  EXPECT_LT(worse.now().value, kRhoCeiling);
+  EXPECT_FALSE(worse.suspect());
+}
+
+TEST(LiveTolerance, GoesOnAfterARestart) {
+  const auto sealed = [](const LiveTolerance& rho) {
+    ByteWriter out;
+    rho.save(out);
+    return std::move(out).seal();
+  };
+  LiveTolerance rho = live_rho(*shipped("sglang")), again = live_rho(*shipped("sglang"));
+  for (int i = 0; i < 140'000; ++i) rho.add(i == 70'000 ? 1 : 0);
+  ASSERT_EQ(rho.now().basis, Basis::measured);
+  const std::string saved = sealed(rho);
+  ByteReader in(*unsealed(saved));
+  again.load(in);
+  EXPECT_TRUE(in.ok() && in.at_end());
+  EXPECT_EQ(again.now(), rho.now());
+  for (int i = 0; i < 140'000; ++i) {
+    rho.add(i % 1000 == 0 ? 1 : 0);
+    again.add(i % 1000 == 0 ? 1 : 0);
+  }
+  EXPECT_TRUE(again.suspect());
+  EXPECT_EQ(sealed(again), sealed(rho));
+  // Each number on its own as large as it can be, or cut off.
+  for (std::size_t at = 0; at < 56; at += 8) {
+    std::string wrong(*unsealed(saved));
+    wrong.replace(at, 8, 8, '\xff');
+    ByteReader bad(wrong);
+    again.load(bad);
+    EXPECT_EQ(bad.ok(), at == 8 || at == 16) << at << ": only looks may be as late as that";
+  }
+  ByteReader none("");
+  again.load(none);
+  EXPECT_FALSE(none.ok());
+}
+
 TEST(LiveTolerance, ACleanServerIsHardlyEverSuspect) {
   PhiloxStream random(3);
   int suspected = 0;
   for (int run = 0; run < 100; ++run) {
-    LiveTolerance rho(rho_settings(), 1);
+    LiveTolerance rho = live_rho(*shipped("llama.cpp"));
     for (int i = 0; i < 20'000; ++i) rho.add(random.uniform() < kRhoCeiling ? 1 : 0);
     suspected += rho.suspect();
   }
@@ -92,7 +139,7 @@ std::uint64_t tokens_to_alarm(const Sampling& sampling, double rate, std::uint64
   PhiloxStream random(seed);
   const ShippedDialect dialect = *shipped("llama.cpp");
   const TokenAudit audit;
-  LiveTolerance rho(rho_settings(), 1);
+  LiveTolerance rho = live_rho(*shipped("llama.cpp"));
   std::vector<SyntheticRow> rows;
   std::vector<DrawLaw> laws;
   for (int i = 0; i < 24; ++i) {

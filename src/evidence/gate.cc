@@ -23,6 +23,19 @@ bool Gate::update(std::span<const float> log_factors) {
   return rejected_;
 }
 
+void Gate::save(ByteWriter& out) const {
+  for (const float level : log_e_) out.put(level);
+  out.put<std::uint8_t>(rejected_);
+}
+
+void Gate::load(ByteReader& in) {
+  for (float& level : log_e_) {
+    level = in.get<float>();
+    in.reject_unless(std::isfinite(level));
+  }
+  rejected_ = in.get<std::uint8_t>() != 0;
+}
+
 double Gate::log_e() const { return log_evidence(log_e_, log_weights_); }
 
 }  // namespace truekeel::evidence

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "base/bytes.h"
+
 namespace truekeel::evidence {
 
 class Gate {
@@ -22,6 +24,10 @@ class Gate {
   [[nodiscard]] double log_e() const;
   /// Evidence at which it rejects: log(1 / alpha).
   [[nodiscard]] double log_threshold() const { return log_threshold_; }
+
+  /// To go on after a restart, with the same weights; `in` rejects what no gate can have been.
+  void save(ByteWriter& out) const;
+  void load(ByteReader& in);
 
  private:
   std::vector<float> log_weights_, log_e_;

@@ -20,10 +20,14 @@ double& at(Ratios& ratios, Alternative alternative) { return ratios[std::to_unde
 double hotter(double weight) { return std::sqrt(weight) * std::sqrt(std::sqrt(weight)); }
 double colder(double weight) { return weight * std::sqrt(weight); }
 
+bool off_the_top(const TokenRecord& record, const AuditTolerances& tolerances) {
+  const double margin = static_cast<double>(record.top[0]) - static_cast<double>(record.logprob);
+  return margin > tolerances.tie_width || record.forbidden;
+}
+
 /// Greedy decoding: a token off the top, beyond ties, is a flag that the null shows at most at rate rho.
 Ratios greedy_ratios(const TokenRecord& record, const Sampling& sampling, const AuditTolerances& tolerances) {
-  const double margin = static_cast<double>(record.top[0]) - static_cast<double>(record.logprob);
-  const bool flag = margin > tolerances.tie_width || record.forbidden;
+  const bool flag = off_the_top(record, tolerances);
   const double flagged = flag ? 1 / tolerances.rho : 0;
   const double probability = std::exp(static_cast<double>(record.logprob));
   const double best = std::min(1.0, std::exp(static_cast<double>(record.top[0])));
@@ -148,6 +152,13 @@ Ratios ratios(const TokenRecord& record, const Sampling& sampling, const Conduct
   // With unknown filters only bets that never rise with the probability stay fair (lemma 5).
   if (sampling.filters_known) at(result, Alternative::colder) = tilt(null, rho, colder);
   return result;
+}
+
+std::optional<bool> excluded(const TokenRecord& record, const Sampling& sampling, const Conduct& conduct,
+                             const AuditTolerances& tolerances) {
+  if (*sampling.temperature == 0) return off_the_top(record, tolerances);
+  const DrawNull null = draw_null(record, sampling, conduct);
+  return null.open ? std::nullopt : std::optional(!null.possible);
 }
 
 void TokenAudit::add(const TokenRecord& record, const Sampling& sampling, const Conduct& conduct,

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -70,5 +71,11 @@ class TokenAudit {
 [[nodiscard]] std::array<double, kAlternatives> ratios(const TokenRecord& record, const Sampling& sampling,
                                                        const Conduct& conduct,
                                                        const AuditTolerances& tolerances);
+
+/// Whether the null excludes the token but for its tolerance: at temperature 0 off the top, else cut by the
+/// filters. At most rho of the tokens are. Nothing where the row leaves open whether a token is, whichever it
+/// were. Requires: as of ratios, and a known temperature.
+[[nodiscard]] std::optional<bool> excluded(const TokenRecord& record, const Sampling& sampling,
+                                           const Conduct& conduct, const AuditTolerances& tolerances);
 
 }  // namespace truekeel::evidence

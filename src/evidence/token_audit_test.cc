@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/philox.h"
+#include "evidence/calibration.h"
 #include "evidence/synthetic_rows.h"
 
 namespace truekeel::evidence {
@@ -288,6 +289,22 @@ TEST(TokenAudit, EachBetGrowsUnderItsFaultAndShrinksWithoutOne) {
   EXPECT_GT(gain(colder, plain, cool, Fault::none), 0.005);
   for (const Alternative each : {tail_4, uniform, top1_excluded, hotter, colder})
     EXPECT_LT(gain(each, plain, plain, Fault::none), 0) << name(each);
+}
+
+TEST(Excluded, IsSaidOnlyWhereTheRowShowsIt) {
+  const std::vector<float> top = {-0.5f, -1.5f, -3.0f};
+  TokenRecord record{.top = top, .logprob = -3.0f, .rank = 2};
+  const Conduct conduct = shipped("llama.cpp")->conduct;
+  const Sampling open{.temperature = 1, .vocabulary = 100},
+      two{.temperature = 1, .top_k = 2, .vocabulary = 100}, greedy{.temperature = 0, .vocabulary = 100};
+  EXPECT_EQ(excluded(record, open, conduct, {}), std::nullopt) << "any token can be drawn";
+  EXPECT_EQ(excluded(record, two, conduct, {}), true);
+  EXPECT_EQ(excluded(record, greedy, conduct, {}), true);
+  record.logprob = top[0];
+  record.rank = 0;
+  EXPECT_EQ(excluded(record, open, conduct, {}), std::nullopt);
+  EXPECT_EQ(excluded(record, two, conduct, {}), false);
+  EXPECT_EQ(excluded(record, greedy, conduct, {}), false);
 }
 
 }  // namespace

@@ -77,8 +77,10 @@ Auditor::Auditor(std::shared_ptr<const fleet::Config> config, const AuditorSetti
                             .pool = &pool,
                             .dialect = &protocol::dialect(endpoint.engine),
                             .shipped = evidence::shipped(to_string(endpoint.engine)),
+                            .rho = {},
                             .fixed = {},
                             .audit = {}});
+      if (endpoints_.back().shipped) endpoints_.back().rho = evidence::live_rho(*endpoints_.back().shipped);
     }
   }
   intern_endpoints();
@@ -165,8 +167,10 @@ void Auditor::on_records(const Records& records) {
   const Endpoint& endpoint = endpoints_[answer.about.endpoint];
   if (records.seed) answer.seed = records.seed;
   const std::string_view text = records.text;
+  evidence::AuditTolerances tolerances = endpoint.shipped->audit();
+  tolerances.rho = endpoint.rho->now().value;
   const auto seen = evidence_.add(text.substr(0, records.audit_at), text.substr(records.audit_at),
-                                  {*endpoint.shipped, answer.about.sampling, answer.seed},
+                                  {*endpoint.shipped, answer.about.sampling, tolerances, answer.seed},
                                   answer.pending.sums, answer.pending.speed);
   if (!seen) {
     // How many tokens it spoke of shows in the end, if the server states their number.
@@ -178,6 +182,8 @@ void Auditor::on_records(const Records& records) {
   answer.said.has_ids = answer.said.has_ids || seen->id_most > 0;
   answer.pending.count += seen->tokens;
   answer.pending.usable += seen->tokens - seen->unusable;
+  answer.pending.telling += seen->telling;
+  answer.pending.excluded += seen->excluded;
   answer.pending.lost[std::to_underlying(Lost::unreadable)] += seen->unusable;
   if (!answer.whole) waiting_ += seen->tokens;
   // In a stream the tokens before one that goes on with a character have come with it, and left no record.
@@ -228,6 +234,10 @@ void Auditor::on_ended(const Ended& ended) {
 }
 
 void Auditor::count(fleet::EndpointId endpoint, Tokens& tokens) {
+  // By what has entered alone: what is tolerated of a token must not depend on that token.
+  tokens.telling -= tokens.excluded;
+  for (; tokens.telling > 0; --tokens.telling) endpoints_[endpoint].rho->add(0);
+  for (; tokens.excluded > 0; --tokens.excluded) endpoints_[endpoint].rho->add(1);
   EndpointAudit& audit = endpoints_[endpoint].audit;
   audit.tokens += std::exchange(tokens.usable, 0);
   for (std::size_t i = 0; i < kLost; ++i) audit.lost[i] += std::exchange(tokens.lost[i], 0);
@@ -248,6 +258,8 @@ void Auditor::enter(Answer& answer) {
 }
 
 void Auditor::heal(fleet::EndpointId endpoint) {
+  if (endpoints_[endpoint].shipped)
+    endpoints_[endpoint].rho = evidence::live_rho(*endpoints_[endpoint].shipped);
   const Places known = places_of(endpoint, book_.stated(endpoint));
   for (const std::size_t which : {kAudit, kInvariant}) {
     Signal& signal = which == kAudit ? audit_ : invariants_;

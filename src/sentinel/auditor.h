@@ -73,11 +73,12 @@ class Auditor {
   /// minute.
   [[nodiscard]] std::vector<incident::Finding> flush(Instant now, WallTime wall);
 
-  /// Whether the slice that leads a search may hold answers of the endpoint: all of them are then looked at.
+  /// Whether the slice that leads a search may hold answers of the endpoint, or its tokens pass the ceiling
+  /// of what is tolerated: all of them are then looked at.
   [[nodiscard]] bool suspected(fleet::EndpointId endpoint) const;
 
   /// The endpoint is well again: culprits that may hold its traffic, however they are called, may be named
-  /// anew.
+  /// anew, and what is tolerated of its tokens is calibrated afresh.
   void heal(fleet::EndpointId endpoint);
   /// Approves the fingerprint that it stated last, and with it the endpoint; false when it has stated none.
   bool approve(fleet::EndpointId endpoint);
@@ -95,6 +96,10 @@ class Auditor {
   [[nodiscard]] const InvariantBook& book() const { return book_; }
   [[nodiscard]] const evidence::FalseAlarmBudget& budget() const { return budget_; }
   [[nodiscard]] const EndpointAudit& endpoint(fleet::EndpointId id) const { return endpoints_[id].audit; }
+  /// What is tolerated of its tokens, by those that entered; null for an engine that is not audited.
+  [[nodiscard]] const evidence::LiveTolerance* rho(fleet::EndpointId id) const {
+    return endpoints_[id].rho ? &*endpoints_[id].rho : nullptr;
+  }
   /// Whether that was within the last minutes.
   [[nodiscard]] bool lately(WallTime at) const;
   /// When the earliest answer was admitted that entered in this window: an onset in it is no earlier
@@ -112,7 +117,8 @@ class Auditor {
     const fleet::PoolConfig* pool;
     const protocol::Dialect* dialect;
     std::optional<evidence::ShippedDialect> shipped;
-    Places fixed;  // what is the same for all its answers
+    std::optional<evidence::LiveTolerance> rho;  // where there is something shipped
+    Places fixed;                                // what is the same for all its answers
     EndpointAudit audit;
     std::uint32_t under_way = 1;                                               // requests, as last told
     std::uint64_t tokens_before = 0, answers_before = 0, verdicts_before = 0;  // at the last flush
@@ -122,7 +128,7 @@ class Auditor {
   struct Tokens {
     std::vector<float> sums;
     std::uint32_t count = 0;
-    std::uint64_t usable = 0;
+    std::uint64_t usable = 0, telling = 0, excluded = 0;
     std::array<std::uint64_t, kLost> lost = {};
     GrowthMeter speed;
   };

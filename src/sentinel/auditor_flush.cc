@@ -225,6 +225,7 @@ void Auditor::report(std::size_t which, const SignalEvents& events,
 }
 
 bool Auditor::suspected(fleet::EndpointId endpoint) const {
+  if (endpoints_[endpoint].rho && endpoints_[endpoint].rho->suspect()) return true;
   const auto audit = audit_.suspect(), invariant = invariants_.suspect();
   if (!audit && !invariant) return false;
   const Places places = places_of(endpoint, book_.stated(endpoint));

@@ -4,8 +4,8 @@
 //     u32 endpoints, each: its name, and its approved fingerprint
 //     u32 standings, each: u8 engine, u8 invariant, u64 kept, u64 violated
 //     u32 windows, one a minute: u32 tick, i64 its end, and for each signal i64 the earliest that entered in
-//     it,
-//         in ms of the wall clock
+//         it, in ms of the wall clock
+//     u32 calibrated endpoints, each: its name, u8 engine, its rho (calibration.h)
 #include <algorithm>
 #include <span>
 
@@ -16,7 +16,7 @@ namespace truekeel::sentinel {
 namespace {
 
 constexpr std::string_view kMagic = "TKSN";
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 constexpr auto kWindowsSavedEvery = std::chrono::minutes(1);
 constexpr std::size_t kWindowsSavedMost = 2 * 24 * 60;
 
@@ -26,6 +26,24 @@ struct Standing {
   std::uint8_t engine = 0, invariant = 0;
   std::uint64_t kept = 0, violated = 0;
 };
+
+struct Calibrated {
+  std::string_view name;
+  EngineKind engine;
+  evidence::LiveTolerance rho;
+};
+
+void get_calibrated(ByteReader& reader, std::vector<Calibrated>& calibrated) {
+  const auto name = reader.get_text();
+  const auto engine = reader.get<std::uint8_t>();
+  reader.reject_unless(engine < kEngineKinds.size());
+  if (!reader.ok()) return;
+  const auto shipped = evidence::shipped(to_string(static_cast<EngineKind>(engine)));
+  reader.reject_unless(shipped.has_value());
+  if (!shipped) return;
+  calibrated.push_back({name, static_cast<EngineKind>(engine), evidence::live_rho(*shipped)});
+  calibrated.back().rho.load(reader);
+}
 
 }  // namespace
 
@@ -63,6 +81,14 @@ std::string Auditor::save() const {
     for (const WallTime time : {window.ended, window.earliest[kAudit], window.earliest[kInvariant]})
       out.put<std::int64_t>(time.time_since_epoch().count());
   }
+  out.put(static_cast<std::uint32_t>(std::ranges::count_if(
+      endpoints_, [](const Endpoint& endpoint) { return endpoint.shipped.has_value(); })));
+  for (const Endpoint& endpoint : endpoints_) {
+    if (!endpoint.shipped) continue;
+    out.put_text(endpoint.config->name);
+    out.put(static_cast<std::uint8_t>(endpoint.config->engine));
+    endpoint.rho->save(out);
+  }
   return std::move(out).seal();
 }
 
@@ -96,6 +122,9 @@ Result<std::size_t> Auditor::restore(std::string_view bytes) {
     for (WallTime& earliest : window.earliest) earliest = wall_at(reader.get<std::int64_t>());
     reader.reject_unless(i == 0 || window.tick > windows[i - 1].tick);
   }
+  std::vector<Calibrated> calibrated;
+  for (auto count = reader.get<std::uint32_t>(); count > 0 && reader.ok(); --count)
+    get_calibrated(reader, calibrated);
   if (!reader.ok() || !reader.at_end()) return damaged;
 
   // What is approved outlives detectors that do not fit any more: else a wrong fingerprint would be the
@@ -103,6 +132,9 @@ Result<std::size_t> Auditor::restore(std::string_view bytes) {
   for (const auto& [name, fingerprint] : fingerprints)
     for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id)
       if (endpoints_[id].config->name == name) (void)book_.check_fingerprint(id, fingerprint);
+  for (auto& [name, engine, rho] : calibrated)
+    for (Endpoint& endpoint : endpoints_)
+      if (endpoint.config->name == name && endpoint.config->engine == engine) endpoint.rho = std::move(rho);
   for (const Standing& standing : standings)
     book_.remember(static_cast<EngineKind>(standing.engine), static_cast<Invariant>(standing.invariant),
                    standing.kept, standing.violated);

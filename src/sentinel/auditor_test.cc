@@ -279,6 +279,38 @@ TEST_F(AuditorTraffic, WhatFewClientsShapeIsNotNamed) {
   }
 }
 
+TEST_F(AuditorTraffic, AFaultFromTheFirstTokenIsNotCalibratedAway) {
+  windows(400, 0.02);
+  ASSERT_TRUE(convicted());
+  EXPECT_EQ(findings_.back().traffic[0], (incident::Term{"endpoint", "s2"}));
+  findings_.clear();
+  while (!auditor_.rho(1)->suspect() && auditor_.endpoint(1).tokens < 40'000) window(0, 0.02);
+  EXPECT_TRUE(auditor_.rho(1)->suspect());
+  EXPECT_TRUE(auditor_.suspected(1)) << "all its answers are looked at";
+  for (const fleet::EndpointId id : {0u, 1u, 2u})
+    EXPECT_LE(auditor_.rho(id)->now().value, evidence::kRhoCeiling);
+  EXPECT_FALSE(auditor_.rho(0)->suspect() || auditor_.rho(2)->suspect());
+  EXPECT_EQ(restart(auditor_.save()).has_value(), true);
+  EXPECT_TRUE(auditor_.rho(1)->suspect()) << "and after a restart";
+  auditor_.heal(1);
+  EXPECT_FALSE(auditor_.suspected(1)) << "mended";
+}
+
+TEST_F(AuditorTest, TokensCalibrateOnceTheyHaveEntered) {
+  const AnswerId held_up = admit(0, false), whole = admit(0, false), stream = admit(0, true);
+  records(whole, writer_.tokens(40));
+  complete(whole, 40);
+  records(stream, writer_.tokens(40));
+  EXPECT_EQ(auditor_.rho(0)->items(), 0u);
+  flush();
+  const auto first = auditor_.rho(0)->items();
+  EXPECT_GE(first, 1u);
+  EXPECT_LE(first, 10u) << "one of four, where the filters end in the list";
+  complete(held_up, 0);
+  flush();
+  EXPECT_GT(auditor_.rho(0)->items(), first) << "the whole answer's";
+}
+
 TEST_F(AuditorTraffic, SessionsAreThoseThatAccuseSinceTheOnset) {
   windows(300, 0);
   windows(400, 0.02, 40);

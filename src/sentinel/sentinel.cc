@@ -122,11 +122,26 @@ void Sentinel::work(Instant at) {
       auto found = auditor_.flush(at, wall_now());
       findings.insert(findings.end(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
     }
-    for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id)
-      endpoints_[id]->suspected = auditor_.suspected(id);
+    note_suspects();
     for (const auto& finding : findings) ++findings_[finding.convicted ? 1 : 0];
   }
   hand_over(findings);
+}
+
+/// Requires: its mutex is held.
+void Sentinel::note_suspects() {
+  for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id) {
+    EndpointState& endpoint = *endpoints_[id];
+    endpoint.suspected = auditor_.suspected(id);
+    const auto* rho = auditor_.rho(id);
+    const bool over = rho && rho->suspect();
+    if (over && !std::exchange(endpoint.over_ceiling, over))
+      log_warning("audit.suspect", {{"endpoint", endpoint.name},
+                                    {"why", "more of its tokens are excluded than any calibration tolerates"},
+                                    {"ceiling", evidence::kRhoCeiling},
+                                    {"tokens_checked", rho->items()}});
+    endpoint.over_ceiling = over;
+  }
 }
 
 void Sentinel::hand_over(const std::vector<incident::Finding>& findings) {

@@ -81,11 +81,13 @@ class Sentinel {
     const protocol::Dialect* dialect = nullptr;
     std::atomic<bool> refuses = false;
     std::atomic<bool> suspected = false;
+    bool over_ceiling = false;  // of the sentinel's thread
     std::array<std::atomic<std::uint64_t>, kSkips> skipped = {};
   };
 
   void run();
   void work(Instant now);
+  void note_suspects();
   void hand_over(const std::vector<incident::Finding>& findings);
   void load_state();
   void save_state();

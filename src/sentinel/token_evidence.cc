@@ -16,7 +16,8 @@ constexpr double kWeightUnit = 0x1p-44;
 /// The choices of one request draw from streams of their own; more than one is not looked at.
 constexpr std::uint32_t kFirstChoice = 0;
 
-/// Of every so many tokens, by their number alone, one also tells how fast a fault would show.
+/// Of every so many tokens, by their number alone, one also calibrates, and tells how fast a fault would
+/// show.
 constexpr std::uint64_t kMeasureEvery = 4;
 
 }  // namespace
@@ -67,7 +68,6 @@ Result<TokensSeen> TokenEvidence::add(std::string_view logprobs, std::string_vie
                                       const TokenContext& context, std::span<float> sums,
                                       GrowthMeter& speed) {
   if (auto read = reader_.read(logprobs, audit, records_); !read) return std::unexpected(read.error());
-  const auto tolerances = context.dialect.audit();
   TokensSeen seen;
   for (const auto& token : records_.tokens) {
     ++seen.tokens;
@@ -79,9 +79,14 @@ Result<TokensSeen> TokenEvidence::add(std::string_view logprobs, std::string_vie
       audit_.add_lost(1, sums);
       continue;
     }
-    audit_.add(record, context.sampling, context.dialect.conduct, tolerances, sums);
-    if (speed.due(kMeasureEvery))
-      speed.add(record, context.sampling, context.dialect.conduct, tolerances.rho);
+    audit_.add(record, context.sampling, context.dialect.conduct, context.tolerances, sums);
+    if (!speed.due(kMeasureEvery)) continue;
+    speed.add(record, context.sampling, context.dialect.conduct, context.tolerances.rho);
+    if (const auto out =
+            evidence::excluded(record, context.sampling, context.dialect.conduct, context.tolerances)) {
+      ++seen.telling;
+      seen.excluded += *out;
+    }
   }
   return seen;
 }

@@ -20,7 +20,8 @@ namespace truekeel::sentinel {
 struct TokenContext {
   const evidence::ShippedDialect& dialect;
   const evidence::Sampling& sampling;
-  std::optional<std::uint64_t> seed;  ///< of the draws, where the server states it
+  evidence::AuditTolerances tolerances;  ///< as calibrated before
+  std::optional<std::uint64_t> seed;     ///< of the draws, where the server states it
 };
 
 struct TokensSeen {
@@ -28,6 +29,9 @@ struct TokensSeen {
   std::uint32_t unusable = 0;    ///< of those: without a distribution, and so entered at their lower bound
   std::uint32_t unfinished = 0;  ///< tokens before them that ended inside a character and left no record
   std::uint32_t id_most = 0;     ///< the largest id, where ids are stated
+  /// Of the tokens that also calibrate: those that show whether the null excludes them, and those that it
+  /// does.
+  std::uint32_t telling = 0, excluded = 0;
 };
 
 class TokenEvidence {

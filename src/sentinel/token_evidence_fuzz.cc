@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   GrowthMeter speed;
   std::vector<float> sums(evidence.audit().bets().cells(), 0.0f);
   const auto seen = evidence.add(text.substr(0, cut), text.substr(std::min(cut + 1, text.size())),
-                                 {dialect, sampling, 7}, sums, speed);
+                                 {dialect, sampling, dialect.audit(), 7}, sums, speed);
   for (const float sum : sums) TK_ASSERT(seen ? std::isfinite(sum) : sum == 0.0f);
   for (const auto& growth : {speed.tail(), speed.top1_excluded()})
     for (const double nats : growth.value_or(Growth{})) TK_ASSERT(std::isfinite(nats));

@@ -186,6 +186,12 @@ class Views {
           {"top1_excluded",
            forecast(audit.speed.top1_excluded(), log_threshold, cells, audit.tokens_per_minute)}};
     }
+    if (const auto* rho = auditor_.rho(id)) {
+      signal["rho"] = tolerance_json(rho->now());
+      signal["rho"]["ceiling"] = evidence::kRhoCeiling;
+      signal["rho"]["tokens_checked"] = rho->items();
+      signal["suspect"] = rho->suspect();
+    }
     json["signals"]["audit"] = std::move(signal);
     signal = {{"answers", audit.verdicts},
               {"answers_late", audit.verdicts_late},
