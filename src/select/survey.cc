@@ -175,14 +175,18 @@ std::uint32_t count_at_least(const Blocks& blocks, const Ordinal* groups, Ordina
 
 std::uint32_t rank_of(const Blocks& blocks, const Ordinal* groups, Ordinal ordinal, std::uint32_t id) {
   return with_type(blocks.dtype, [&]<class E>(const E*) {
-    // Equal tokens count before id's block and in it up to id, not after.
+    // Equal tokens count before id, not after.
+    const Ints di;
     const std::uint32_t own = id / kBlock;
     std::uint32_t rank = count_range<E>(blocks, groups, 0, own, ordinal) +
                          count_range<E>(blocks, groups, own + 1, blocks.count(), ordinal + 1);
-    const Row row = blocks.row();
-    const std::uint32_t end = std::min(blocks.size, (own + 1) * kBlock);
-    for (std::uint32_t i = own * kBlock; i < end; ++i)
-      rank += ordinal_of(row[i]) >= ordinal + (i >= id ? 1 : 0);
+    const auto* block = reinterpret_cast<const E*>(blocks[own]);
+    for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
+      const auto before =
+          hn::Lt(hn::BitCast(di, ids_from(own * kBlock + i)), hn::Set(di, static_cast<std::int32_t>(id)));
+      const IntV limit = hn::IfThenElse(before, hn::Set(di, ordinal - 1), hn::Set(di, ordinal));
+      rank += static_cast<std::uint32_t>(hn::CountTrue(di, hn::Gt(ordinals(load(block + i)), limit)));
+    }
     return rank;
   });
 }
