@@ -34,6 +34,9 @@ void add_man(CLI::App& app, Run& run);
 /// `replay`.
 void add_replay(CLI::App& app, Run& run);
 
+/// `verify`.
+void add_verify(CLI::App& app, Run& run);
+
 /// `worker`.
 void add_worker(CLI::App& app, Run& run);
 

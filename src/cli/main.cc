@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   add_check_config(app, run);
   add_worker(app, run);
   add_replay(app, run);
+  add_verify(app, run);
   add_incidents(app, run);
   add_explain(app, run);
   add_changes(app, run);

@@ -15,7 +15,7 @@ ROWS: list[tuple[list[str], bool]] = [
     (["base"], False),
     (["select", "evidence", "protocol", "fleet", "incident", "conformance"], True),
     (["http", "store", "bus", "engine", "samplers", "llama_sampler"], True),
-    (["worker", "sentinel", "recovery", "gateway", "drill", "dashboard"], True),
+    (["worker", "sentinel", "verify", "recovery", "gateway", "drill", "dashboard"], True),
     (["cli"], False),
 ]
 
