@@ -8,14 +8,18 @@
 #include <CLI/Formatter.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <random>
 #include <string>
 
 #include "cli/commands.h"
 #include "http/tcp_net.h"
+#include "verify/page.h"
 #include "verify/verification.h"
 
 namespace truekeel::cli {
@@ -24,6 +28,7 @@ namespace {
 struct Options {
   std::string url, reference;
   std::string model, reference_model, engine, reference_engine, key_env, reference_key_env;
+  std::string html;
   unsigned concurrency = 2, seconds_most = 200;
   std::uint64_t tokens_most = 200'000;
   double tolerance = verify::DifferenceSettings().tolerance;
@@ -112,6 +117,16 @@ http::Task<void> run_to_end(std::optional<verify::Verification>& verification,
   signals.cancel();
 }
 
+/// False, with words on standard error, when the file cannot be written.
+bool write_page(const std::string& path, const std::string& page) {
+  std::FILE* const file = std::fopen(path.c_str(), "wb");
+  const bool written = file != nullptr && std::fwrite(page.data(), 1, page.size(), file) == page.size();
+  const bool closed = file == nullptr || std::fclose(file) == 0;
+  if (!written || !closed)
+    fmt::print(stderr, "truekeel verify: {} cannot be written: {}\n", path, std::strerror(errno));
+  return written && closed;
+}
+
 ExitCode code_of(verify::Verdict verdict) {
   switch (verdict) {
     case verify::Verdict::bad:
@@ -151,6 +166,7 @@ int verify_endpoint(const Options& options) {
     fmt::print("{}\n", verify::to_json(report));
   else
     fmt::print("{}", verify::to_text(report));
+  if (!options.html.empty() && !write_page(options.html, verify::to_html(report))) return kEnvironment;
   return code_of(report.verdict());
 }
 
@@ -198,6 +214,8 @@ void add_verify(CLI::App& app, Run& run) {
   auto* reference = command->get_option("--reference");
   command->add_flag("--no-sampler", options->no_sampler, "compare with the reference alone")
       ->needs(reference);
+  command->add_option("--html", options->html,
+                      "write the report to this file, as one page that needs nothing else");
   command->add_flag("--json", options->json, "one JSON object on standard output");
   command->callback([&run, options] { run = [options] { return verify_endpoint(*options); }; });
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "verify/page.h"
 #include "verify/prompts.h"
 
 namespace truekeel::verify {
@@ -57,6 +58,18 @@ TEST(Report, AsTextNamesTheVerdictOfEveryPart) {
   const auto text = to_text(report_of(Verdict::undecided, Verdict::bad));
   EXPECT_NE(text.find("sampler     undecided"), std::string::npos) << text;
   EXPECT_NE(text.find("reference   bad"), std::string::npos) << text;
+}
+
+TEST(Report, AsAPageNeedsNothingElseAndEscapesWhatServersWrote) {
+  const auto page = to_html(report_of(Verdict::fine, Verdict::bad));
+  EXPECT_NE(page.find("top &lt;20&gt; &amp; &quot;more&quot;"), std::string::npos);
+  EXPECT_EQ(page.find("top <20>"), std::string::npos);
+  for (const char* const foreign : {"<script", "src=", "<link", "@import", "url("})
+    EXPECT_EQ(page.find(foreign), std::string::npos) << foreign;
+  EXPECT_NE(page.find("<svg"), std::string::npos);
+  EXPECT_NE(page.find("0.3000"), std::string::npos) << "every context stands in the table";
+  const auto without = to_html({});
+  EXPECT_NE(without.find("</html>"), std::string::npos);
 }
 
 TEST(Prompts, AreAlikeForASeedAndNeverTwiceInARun) {

@@ -227,6 +227,14 @@ def test_wrong_usage_is_told(arguments, words):
     assert run.returncode == USAGE and words in run.stderr
 
 
+def test_the_page_is_written_and_loads_nothing(stub, tmp_path):
+    verify(stub.url, "--model", "m", "--html", tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert page.startswith("<!doctype html>") and stub.url in page and "undecided" in page
+    assert not re.search(r"<script|src=|<link|@import|url\(", page)
+    assert verify(stub.url, "--model", "m", "--html", tmp_path)[0] == ENVIRONMENT, "a folder cannot be written"
+
+
 def test_nobody_there():
     assert verify("http://127.0.0.1:1")[0] == ENVIRONMENT
 
