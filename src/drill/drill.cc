@@ -56,6 +56,9 @@ class Run {
       done = co_await drill();
       co_await clients_->end();
     }
+    // A call that failed for want of its server is told by that server's log.
+    if (auto gone = fleet_.casualty(); gone && !done && done.error().code == ErrorCode::unavailable)
+      done = std::unexpected(std::move(*gone));
     say("ending the fleet");
     co_await fleet_.stop();
     if (!done) co_return std::unexpected(done.error());

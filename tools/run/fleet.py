@@ -59,7 +59,11 @@ Try, in another terminal:
 
   curl -s -X POST {admin}/api/v1/endpoints/s1/drain
 
-Or point a client there: OPENAI_BASE_URL={url}/v1 or ANTHROPIC_BASE_URL={url} (any API key).
+See a real fault found, in a fleet of its own (a minute or two):
+
+  build/truekeel drill run corruption
+
+Or point a client here: OPENAI_BASE_URL={url}/v1 or ANTHROPIC_BASE_URL={url} (any API key).
 Logs: {logs}. Ctrl-C ends everything.
 """
 
