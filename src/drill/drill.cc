@@ -82,7 +82,7 @@ class Run {
     if (auto done = co_await warm_up(); !done) co_return done;
     if (auto done = co_await inject(); !done) co_return done;
     if (auto done = co_await await_culprit(); !done) co_return done;
-    if (report_.culprit) {
+    if (report_.culprit && !blames_everyone()) {
       if (auto done = co_await drain(); !done) co_return done;
       if (auto done = co_await await_containment(); !done) co_return done;
     }
@@ -189,6 +189,12 @@ class Run {
     report_.tokens_to_detect = harm->tokens - tokens_at_impact_;
     if (!incident.findings.empty()) report_.signal = incident.findings.front().signal;
     co_return Result<void>();
+  }
+
+  /// Then nobody would drain: there were no server left.
+  [[nodiscard]] bool blames_everyone() const {
+    const auto incident = std::ranges::find(incidents_, number_, &incident::Incident::number);
+    return incident->carriers.size() == kServers.size();
   }
 
   /// By the admin API alone, as a person would.
