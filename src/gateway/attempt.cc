@@ -174,6 +174,23 @@ http::Task<AttemptResult> Attempt::ask_without_added(ClientCall& call, const Ask
 }
 
 void Attempt::look_at(ClientCall& call, const Ask& ask, Where& where) {
+  auto look = admit(call, ask, where);
+  // Of several attempts the last one's answer is the client's.
+  call.record.signals = {
+      look
+          ? audit_note(
+                true, "what its server said of its tokens went into the evidence; no single answer is judged")
+          : audit_note(false, sentinel::name(look.error()))};
+  if (look) where.look = std::move(*look);
+}
+
+std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> Attempt::admit(const ClientCall& call,
+                                                                              const Ask& ask,
+                                                                              const Where& where) {
+  auto& sentinel = shared_.sentinel();
+  // First of all: what follows is of no use to most answers where the share is small.
+  if (!sentinel.draw(where.candidate.endpoint, random_.next()))
+    return std::unexpected(sentinel::Skip::sampled_out);
   const auto& served = where.decision.model->classes[where.candidate.class_index];
   sentinel::Admission about{.context_class = served.name,
                             .window = served.max_tokens,
@@ -186,19 +203,12 @@ void Attempt::look_at(ClientCall& call, const Ask& ask, Where& where) {
   about.client = call.client;
   about.session = where.decision.affinity.hash;
   about.streamed = ask.request.stream;
-  auto look = shared_.sentinel().admit({.request = ask.request,
-                                        .body = ask.body,
-                                        .endpoint = where.candidate.endpoint,
-                                        .model = *where.decision.model,
-                                        .about = std::move(about)},
-                                       random_.next(), net_.now());
-  // Of several attempts the last one's answer is the client's.
-  call.record.signals = {
-      look
-          ? audit_note(
-                true, "what its server said of its tokens went into the evidence; no single answer is judged")
-          : audit_note(false, sentinel::name(look.error()))};
-  if (look) where.look = std::move(*look);
+  return sentinel.admit({.request = ask.request,
+                         .body = ask.body,
+                         .endpoint = where.candidate.endpoint,
+                         .model = *where.decision.model,
+                         .about = std::move(about)},
+                        net_.now());
 }
 
 http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const Where& where) {

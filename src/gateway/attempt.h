@@ -79,6 +79,9 @@ class Attempt {
                                               AttemptResult result);
   /// Decides whether the answer is audited.
   void look_at(ClientCall& call, const Ask& ask, Where& where);
+  [[nodiscard]] std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> admit(const ClientCall& call,
+                                                                                     const Ask& ask,
+                                                                                     const Where& where);
   http::Task<AttemptResult> send(ClientCall& call, const Ask& ask, const Where& where);
   http::Task<AttemptResult> whole(ClientCall& call, const Ask& ask, const Where& where,
                                   http::Call& upstream_call);

@@ -161,8 +161,12 @@ void Sentinel::hand_over(const std::vector<incident::Finding>& findings) {
   }
 }
 
-std::unexpected<Skip> Sentinel::skip(fleet::EndpointId endpoint, Skip why) {
+void Sentinel::count(fleet::EndpointId endpoint, Skip why) {
   endpoints_[endpoint]->skipped[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
+}
+
+std::unexpected<Skip> Sentinel::skip(fleet::EndpointId endpoint, Skip why) {
+  count(endpoint, why);
   return std::unexpected(why);
 }
 
@@ -171,12 +175,16 @@ Defaults Sentinel::server_defaults(fleet::EndpointId endpoint) {
   return defaults_[endpoint];
 }
 
-std::expected<std::unique_ptr<Look>, Skip> Sentinel::admit(Candidate candidate, std::uint64_t bits,
-                                                           Instant at) {
+bool Sentinel::draw(fleet::EndpointId endpoint, std::uint64_t bits) {
+  const double share = endpoints_[endpoint]->suspected ? 1 : config_->audit.sample;
+  const bool drawn = evidence::look_at(share, bits);
+  if (!drawn) count(endpoint, Skip::sampled_out);
+  return drawn;
+}
+
+std::expected<std::unique_ptr<Look>, Skip> Sentinel::admit(Candidate candidate, Instant at) {
   const fleet::EndpointId id = candidate.endpoint;
   EndpointState& endpoint = *endpoints_[id];
-  const double share = endpoint.suspected ? 1 : config_->audit.sample;
-  if (!evidence::look_at(share, bits)) return skip(id, Skip::sampled_out);
   const auto model = static_cast<std::size_t>(&candidate.model - config_->models.data());
   auto plan = plan_audit(candidate.request, candidate.body, *endpoint.dialect,
                          defaults_of(candidate.model.defaults, server_defaults(id)),

@@ -54,9 +54,11 @@ class Sentinel {
     const fleet::ModelConfig& model;
     Admission about;  ///< all but the sampling
   };
-  /// bits: 64 uniform ones, drawn for this request alone. Says why when the answer is not looked at.
-  [[nodiscard]] std::expected<std::unique_ptr<Look>, Skip> admit(Candidate candidate, std::uint64_t bits,
-                                                                 Instant now);
+  /// Whether an answer of the endpoint is of the share to look at; asked once for each. bits: 64 uniform
+  /// ones, drawn for this request alone.
+  [[nodiscard]] bool draw(fleet::EndpointId endpoint, std::uint64_t bits);
+  /// Says why when the answer is not looked at. Requires: it was drawn.
+  [[nodiscard]] std::expected<std::unique_ptr<Look>, Skip> admit(Candidate candidate, Instant now);
 
   /// The server answered 400 to what the audit had added: it is not asked again.
   void refuse(fleet::EndpointId endpoint);
@@ -92,6 +94,7 @@ class Sentinel {
   void load_state();
   void save_state();
   [[nodiscard]] Defaults server_defaults(fleet::EndpointId endpoint);
+  void count(fleet::EndpointId endpoint, Skip why);
   [[nodiscard]] std::unexpected<Skip> skip(fleet::EndpointId endpoint, Skip why);
   [[nodiscard]] std::optional<fleet::EndpointId> find(std::string_view endpoint) const;
   friend class Views;
