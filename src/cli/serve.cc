@@ -2,6 +2,8 @@
 // truekeel serve: the gateway as a process.
 #include <fmt/format.h>
 #include <pthread.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -52,14 +54,23 @@ std::string address(const std::string& host, std::uint16_t port, bool tls = fals
   return to_string(Url{.host = host, .port = port, .prefix = {}, .tls = tls});
 }
 
+/// Under systemd's Type=notify-reload a reload begins at an instant of its own clock.
+void tell_systemd_of_reload() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", now.tv_sec * 1'000'000LL + now.tv_nsec / 1000);
+}
+
 /// Returns at SIGINT or SIGTERM; at SIGHUP reads keys and certificates again.
 void serve_until_told(const sigset_t& signals, gateway::Gateway& gateway) {
   while (next_signal(signals) == SIGHUP) {
+    tell_systemd_of_reload();
     if (const auto reloaded = gateway.reload()) {
       log_info("gateway.reloaded");
     } else {
       log_warning("gateway.reload_failed", {{"error", reloaded.error().message}});
     }
+    sd_notify(0, "READY=1");
   }
 }
 
@@ -112,10 +123,12 @@ int serve(const Arguments& arguments) {
   fmt::print("truekeel gateway listening at {}, admin at {}\n", url,
              address(config->admin.host, (*gateway)->admin_port()));
   std::fflush(stdout);
+  sd_notify(0, "READY=1");
 
   std::atomic<bool> ending = false;
   std::thread announcer([&] { announce_readiness(**gateway, url, ending); });
   serve_until_told(signals, **gateway);
+  sd_notify(0, "STOPPING=1");
   ending = true;
   announcer.join();
   // A second signal does not wait for anybody.
