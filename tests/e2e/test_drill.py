@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -75,6 +76,8 @@ def test_an_interrupted_drill_leaves_no_process(number):
     if number == signal.SIGINT:
         assert running.returncode == 3 and "interrupted" in errors and out == ""
         assert folders() == before
+    for left in folders() - before:
+        shutil.rmtree(left)
 
 
 def test_a_server_that_dies_is_reported_with_its_log():
