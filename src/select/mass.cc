@@ -30,7 +30,7 @@ std::uint64_t mass_of(const Blocks& blocks, const Ordinal* groups, Ordinal least
     std::uint64_t total = 0;
     for (std::uint32_t b = 0; b < blocks.count(); ++b) {
       block_mass[b] = 0;
-      if (!any_at_least(groups + b * kGroups, least)) continue;
+      if (!any_at_least(groups + std::size_t{b} * kGroups, least)) continue;
       block_parts(reinterpret_cast<const E*>(blocks[b]), scale, parts);
       total += block_mass[b] = parts.sum(kBlock);
     }
