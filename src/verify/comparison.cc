@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint64_t kDroppedMost = 8;
 
 /// Words of the long prompts, in turn, as far as the windows allow.
-constexpr std::array<std::size_t, 3> kLongWords = {650, 1300, 2600};
+constexpr std::array<std::size_t, 3> kLongWords = {600, 1000, 1800};
 /// Tokens that a word of them can have at most, and what question and template add.
 constexpr std::size_t kTokensAWord = 3, kTokensBeside = 96;
 /// Long prompts come once some short ones have, and take at most this share of the time, so that slow servers
