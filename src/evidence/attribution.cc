@@ -41,6 +41,18 @@ bool is_peeled(const Lattice& lattice, NodeId node) {
   return std::ranges::find(lattice.peeled(), lattice.info(node).slice) != lattice.peeled().end();
 }
 
+/// Of slices with the same traffic the one to act on. A term that takes nothing away from another of them, as
+/// the fingerprint that all servers share, is not a part of the name; "everything" is no action at all.
+Slice least_action(std::span<const Slice> same_traffic) {
+  const auto needless = [&](const Slice& slice) {
+    return std::ranges::any_of(same_traffic,
+                               [&](const Slice& other) { return other.depth() > 0 && slice.refines(other); });
+  };
+  std::vector<Slice> names(same_traffic.begin(), same_traffic.end());
+  std::erase_if(names, needless);
+  return *std::ranges::min_element(names, smaller_action);
+}
+
 /// How much of the weight of the items that accuse `slice` also accuses `other`.
 double shared_weight(std::span<const Accusation> accusing, const Slice& slice, const Slice& other) {
   if (slice.excludes(other)) return 0;
@@ -200,7 +212,7 @@ Culprit Attribution::name(const Lattice& lattice, const Suspect& suspect, double
   culprit.decided = tick;
   for (const Suspect& other : suspects_)
     if (same_traffic(lattice, other, suspect)) culprit.same_traffic.push_back(other.slice);
-  culprit.slice = *std::ranges::min_element(culprit.same_traffic, smaller_action);
+  culprit.slice = least_action(culprit.same_traffic);
   std::erase(culprit.same_traffic, culprit.slice);
   return culprit;
 }

@@ -98,6 +98,22 @@ TEST_F(HandMade, OneBadAnswerAlarmsButConvictsNobody) {
   EXPECT_TRUE(attribution_.running());
 }
 
+TEST_F(HandMade, WhatAllServersShareIsNoPartOfTheName) {
+  const auto server = [](ValueId i) {
+    Coordinates where;
+    where[Attribute::endpoint] = 1 + i % 4;
+    where[Attribute::fingerprint] = 1;
+    where[Attribute::version] = 1 + i % 2;
+    return where;
+  };
+  for (ValueId i = 0; i < 60; ++i) ASSERT_FALSE(window({{server(i), false}}));
+  std::optional<Culprit> culprit;
+  for (ValueId i = 0; i < 60 && !culprit; ++i) culprit = window({{server(i), i % 2 == 1}});
+  ASSERT_TRUE(culprit);
+  const Slice::Term version[] = {{Attribute::version, 2}};
+  EXPECT_EQ(culprit->slice, Slice(version));
+}
+
 TEST_F(HandMade, SameTrafficIsOneCulpritNamedByTheSmallestAction) {
   for (ValueId i = 0; i < 60; ++i) ASSERT_FALSE(window({{at(1 + i % 3, 1 + i % 5), false}}));
   std::optional<Culprit> culprit;

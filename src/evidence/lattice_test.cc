@@ -42,6 +42,10 @@ TEST(Slice, TheSmallestActionNamesTheCulprit) {
   EXPECT_TRUE(smaller_action(slice({{endpoint, 1}}), slice({{endpoint, 1}, {version, 1}})));
   EXPECT_TRUE(smaller_action(slice({{version, 1}, {prompt_length, 1}}), slice({{pool, 1}})));
   EXPECT_TRUE(smaller_action(slice({{client_version, 1}}), Slice()));
+  EXPECT_TRUE(slice({{endpoint, 1}, {version, 1}}).refines(slice({{version, 1}})));
+  EXPECT_TRUE(slice({{version, 1}}).refines(Slice()));
+  EXPECT_FALSE(slice({{version, 1}}).refines(slice({{version, 1}})));
+  EXPECT_FALSE(slice({{endpoint, 1}, {version, 1}}).refines(slice({{version, 2}})));
 }
 
 TEST(Slice, NamesComeBackAndAreBounded) {

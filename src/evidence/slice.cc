@@ -69,6 +69,11 @@ std::uint64_t Slice::hash() const {
              static_cast<std::uint64_t>(packed_[2]) << 32);
 }
 
+bool Slice::refines(const Slice& other) const {
+  return depth_ > other.depth_ && std::ranges::includes(std::span(packed_).first(depth_),
+                                                        std::span(other.packed_).first(other.depth_));
+}
+
 bool smaller_action(const Slice& a, const Slice& b) {
   // The first attribute names the action; without one there is nothing to act on.
   const auto action = [](const Slice& slice) {

@@ -77,6 +77,8 @@ class Slice {
   [[nodiscard]] bool holds(const Coordinates& item) const;
   /// True when no item can belong to both: they ask for different values of one attribute.
   [[nodiscard]] bool excludes(const Slice& other) const;
+  /// True when it asks for all that `other` asks for, and for more.
+  [[nodiscard]] bool refines(const Slice& other) const;
   /// True when it contains an attribute that clients shape.
   [[nodiscard]] bool client_derived() const;
   [[nodiscard]] std::uint64_t hash() const;
