@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "http/fetch.h"
+
 namespace truekeel::drill {
 namespace {
 
@@ -13,22 +15,15 @@ constexpr std::size_t kBytesMax = 16u << 20;
 
 http::Task<Result<std::string>> ask(http::Net& net, http::Client& client, const http::Endpoint& to,
                                     std::string_view method, std::string path, std::string body) {
-  http::Call call(client);
-  const http::RequestHead head{.method = std::string(method),
-                               .target = path,
-                               .minor_version = 1,
-                               .headers = {{"content-type", "application/json"}}};
-  const http::CallOptions options{.deadline = net.now() + kPatience, .idempotent = method == "GET"};
-  if (const auto sent = co_await call.send(to, head, body, options); !sent)
-    co_return fail(ErrorCode::unavailable, fmt::format("{} {}: {}", method, path, sent.error().message));
-  auto text = co_await call.read_all(kBytesMax);
-  if (!text)
-    co_return fail(ErrorCode::unavailable, fmt::format("{} {}: {}", method, path, text.error().message));
-  if (call.head().status != 200) {
+  const auto what = fmt::format("{} {}", method, path);
+  auto answer = co_await http::fetch(net, client, to, std::string(method), std::move(path), std::move(body),
+                                     kPatience, kBytesMax);
+  if (!answer) co_return fail(ErrorCode::unavailable, fmt::format("{}: {}", what, answer.error().message));
+  if (answer->status != 200) {
     co_return fail(ErrorCode::unavailable,
-                   fmt::format("{} {}: status {}: {}", method, path, call.head().status, *text));
+                   fmt::format("{}: status {}: {}", what, answer->status, answer->body));
   }
-  co_return std::move(*text);
+  co_return std::move(answer->body);
 }
 
 }  // namespace truekeel::drill

@@ -45,9 +45,9 @@ TEST(Explain, NamesTheServer) {
 }
 
 /// Answers as a gateway would; every fourth answer fails in one of two ways.
-class Stub {
+class ChatServer {
  public:
-  explicit Stub(http::Net& net)
+  explicit ChatServer(http::Net& net)
       : server_(net, {}, [this](http::Exchange& exchange) { return answer(exchange); }) {}
   http::Endpoint listen() { return {"127.0.0.1", server_.listen({"127.0.0.1", 0}).value()}; }
   void stop() { server_.stop_accepting(); }
@@ -73,32 +73,32 @@ class Stub {
   http::Server server_;
 };
 
-http::Task<void> run_clients(http::Net& net, Stub& stub, Clients& clients) {
+http::Task<void> run_clients(http::Net& net, ChatServer& server, Clients& clients) {
   clients.begin();
   while (clients.answers().size() < 50) co_await net.sleep_until(net.now() + std::chrono::milliseconds(1));
   co_await clients.end();
-  stub.stop();
-  co_await stub.drain(net.now() + std::chrono::seconds(1));
+  server.stop();
+  co_await server.drain(net.now() + std::chrono::seconds(1));
   net.context().stop();
 }
 
 TEST(Clients, CountWhatCameAndWhatWasLost) {
   boost::asio::io_context context(1);
   const auto net = http::make_tcp_net(context);
-  Stub stub(*net);
-  Clients clients(*net, stub.listen(), 5, 3);
-  http::spawn(*net, run_clients(*net, stub, clients));
+  ChatServer server(*net);
+  Clients clients(*net, server.listen(), 5, 3);
+  http::spawn(*net, run_clients(*net, server, clients));
   context.run();
   // At most one answer of each client was cut by the end.
-  EXPECT_LE(clients.lost(), static_cast<std::uint64_t>(stub.spoilt));
-  EXPECT_GE(clients.lost() + 3, static_cast<std::uint64_t>(stub.spoilt));
+  EXPECT_LE(clients.lost(), static_cast<std::uint64_t>(server.spoilt));
+  EXPECT_GE(clients.lost() + 3, static_cast<std::uint64_t>(server.spoilt));
   EXPECT_FALSE(clients.first_loss().empty());
   for (const auto& each : clients.last()) EXPECT_EQ(each.server, "s2");
   int longest = 0;
-  for (const auto& [session, requests] : stub.sessions) longest = std::max(longest, requests);
+  for (const auto& [session, requests] : server.sessions) longest = std::max(longest, requests);
   EXPECT_GE(longest, 2);
   EXPECT_LE(longest, 5);
-  EXPECT_GE(stub.sessions.size(), 10u);
+  EXPECT_GE(server.sessions.size(), 10u);
 }
 
 }  // namespace

@@ -7,38 +7,32 @@
 #include "http/tcp_net.h"
 
 namespace truekeel::http {
-namespace {
 
-Task<void> call(Net& net, const Endpoint& to, const RequestHead& head, std::string_view body, Duration limit,
-                std::size_t bytes_max, CallResult<Fetched>& result) {
-  Client client(net, {});
-  Call exchange(client);
-  const CallOptions limits = {.first_byte = limit, .idle = limit, .deadline = net.now() + limit};
-  if (auto sent = co_await exchange.send(to, head, body, limits); !sent) {
-    result = std::unexpected(std::move(sent.error()));
-    co_return;
-  }
-  auto text = co_await exchange.read_all(bytes_max);
-  if (text) {
-    result = Fetched{exchange.head().status, std::move(*text)};
-  } else {
-    result = std::unexpected(std::move(text.error()));
-  }
+Task<CallResult<Fetched>> fetch(Net& net, Client& client, Endpoint to, std::string method, std::string path,
+                                std::string body, Duration limit, std::size_t bytes_max) {
+  RequestHead head{.method = std::move(method), .target = std::move(path), .minor_version = 1, .headers = {}};
+  if (!body.empty()) head.headers.add("content-type", "application/json");
+  const CallOptions limits = {
+      .first_byte = limit, .idle = limit, .deadline = net.now() + limit, .idempotent = head.method == "GET"};
+  Call call(client);
+  if (auto sent = co_await call.send(to, head, body, limits); !sent)
+    co_return std::unexpected(std::move(sent.error()));
+  auto text = co_await call.read_all(bytes_max);
+  if (!text) co_return std::unexpected(std::move(text.error()));
+  co_return Fetched{call.head().status, std::move(*text)};
 }
-
-}  // namespace
 
 CallResult<Fetched> fetch(const Place& place, std::string_view method, std::string_view path,
                           std::string_view body, Duration limit, std::size_t bytes_max) {
-  RequestHead head{.method = std::string(method),
-                   .target = place.prefix + std::string(path),
-                   .minor_version = 1,
-                   .headers = {}};
-  if (!body.empty()) head.headers.add("content-type", "application/json");
   boost::asio::io_context context(1);
   const auto net = make_tcp_net(context);
   CallResult<Fetched> result;
-  spawn(*net, call(*net, place.endpoint, head, body, limit, bytes_max, result));
+  const auto run = [&]() -> Task<void> {
+    Client client(*net, {});
+    result = co_await fetch(*net, client, place.endpoint, std::string(method),
+                            place.prefix + std::string(path), std::string(body), limit, bytes_max);
+  };
+  spawn(*net, run());
   context.run();
   return result;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One call that blocks its thread, for commands that ask a server one thing. Thread safety: yes.
+// One whole call: on a client's loop, or blocking its thread for commands that ask a server one thing.
+// Thread safety: the first as of Client; the second, yes.
 #pragma once
 
 #include <string>
@@ -15,8 +16,13 @@ struct Fetched {
   std::string body;
 };
 
-/// Asks for the path below the place, with a JSON `body` where it is not empty. `limit` is for the whole
-/// call. An answer with a body of more than `bytes_max` is CallFailure::protocol.
+/// Asks `to` for the path, with a JSON `body` where it is not empty. `limit` is for the whole call, which is
+/// sent again on a stale connection when it is a GET. An answer with a body of more than `bytes_max` is
+/// CallFailure::protocol.
+Task<CallResult<Fetched>> fetch(Net& net, Client& client, Endpoint to, std::string method, std::string path,
+                                std::string body, Duration limit, std::size_t bytes_max);
+
+/// Asks for the path below the place, on a connection of its own, and blocks until it ends.
 [[nodiscard]] CallResult<Fetched> fetch(const Place& place, std::string_view method, std::string_view path,
                                         std::string_view body, Duration limit, std::size_t bytes_max);
 

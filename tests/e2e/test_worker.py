@@ -9,7 +9,7 @@ from pathlib import Path
 
 import openai
 import pytest
-from worker_server import MODEL, MODEL_FILE, Program, Worker, philox_bits, records_of, text_of
+from worker_server import MODEL, MODEL_FILE, Program, Worker, draw_bits, records_of, text_of
 
 CTX = 256
 EMOJI = "Answer with ten different emoji of animals and some Chinese words: 猫 🐈 狗 🐕"
@@ -96,7 +96,7 @@ def test_audit_records_say_how_every_token_was_drawn(worker, sampling):
     for index, (row, record) in enumerate(zip(full, records)):
         position, token, _, _, kept, weight, begin, end, logprob, normaliser, top, margin, *below = row
         assert (position, token, logprob) == (index, record.id, record.logprob)
-        assert 0 <= begin <= philox_bits(whole.seed, position, 0) * weight >> 64 < end <= weight
+        assert 0 <= begin <= draw_bits(whole.seed, position, 0) * weight >> 64 < end <= weight
         assert (top, margin) == (record.top_logprobs[0].id, pytest.approx(record.top_logprobs[0].logprob - logprob, abs=1e-6))
         seen = sum(math.exp(each.logprob) for each in record.top_logprobs if each.logprob > math.log(1e-3))
         least = record.top_logprobs[-1].logprob

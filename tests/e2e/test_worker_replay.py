@@ -12,7 +12,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from worker_server import BINARY, MODEL, Worker, philox_bits, wait_until
+from worker_server import BINARY, MODEL, Worker, draw_bits, wait_until
 
 CTX = 512
 TOKENS = int(os.environ.get("TRUEKEEL_REPLAY_TOKENS", "2000"))
@@ -98,7 +98,7 @@ def test_the_distances_are_those_of_the_audit_records(worker, sampling):
     report = replay(worker, request, tokens=whole["token_ids"])
     assert len(report["positions"]) == len(whole["audit"])
     for (same, distance), (place, *_, weight, begin, end) in zip(report["positions"], whole["audit"]):
-        drawn = philox_bits(request["seed"], place, 0) / 2**64 * weight
+        drawn = draw_bits(request["seed"], place, 0) / 2**64 * weight
         # An end of the whole range is no boundary to another token.
         ends = [drawn - begin] * (begin > 0) + [end - drawn] * (end < weight)
         assert same == 1

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import openai
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "run"))
+sys.path[:0] = [str(Path(__file__).parents[2] / "tools" / folder) for folder in ("run", "golden")]
 from processes import Program  # noqa: E402
+from select_golden import draw_bits  # noqa: E402, F401
 
 BINARY = os.environ["TRUEKEEL_BIN"]
 MODEL_FILE = os.environ["TRUEKEEL_MODEL"]
@@ -75,14 +76,3 @@ def text_of(chunks: list) -> str:
 
 def records_of(chunks: list) -> list:
     return [record for chunk in chunks for choice in chunk.choices if choice.logprobs for record in choice.logprobs.content]
-
-
-def philox_bits(seed: int, position: int, stream: int) -> int:
-    """Philox4x32-10 with the worker's key and counter, written from the paper."""
-    counter = [position & 0xFFFFFFFF, position >> 32, stream, 0]
-    key = [seed & 0xFFFFFFFF, seed >> 32]
-    for _ in range(10):
-        first, second = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
-        counter = [second >> 32 ^ counter[1] ^ key[0], second & 0xFFFFFFFF, first >> 32 ^ counter[3] ^ key[1], first & 0xFFFFFFFF]
-        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return counter[1] << 32 | counter[0]

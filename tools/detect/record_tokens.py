@@ -17,8 +17,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "run"))
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("run", "golden")]
 from processes import Program  # noqa: E402
+from select_golden import draw_bits  # noqa: E402
 
 # One request: MAGIC, server, kind, tokens, temperature, top_k, top_p; then its tokens. src/evidence/recording.h reads it.
 MAGIC = 0x31524B54
@@ -59,17 +60,6 @@ KIND_WEIGHTS = (5, 2, 2, 2, 2, 2)
 MASK = (1 << 64) - 1
 
 
-def philox_bits(seed: int, position: int) -> int:
-    """Philox4x32-10 with the worker's key and counter, for the first choice."""
-    counter = [position & 0xFFFFFFFF, position >> 32, 0, 0]
-    key = [seed & 0xFFFFFFFF, seed >> 32]
-    for _ in range(10):
-        first, second = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
-        counter = [second >> 32 ^ counter[1] ^ key[0], second & 0xFFFFFFFF, first >> 32 ^ counter[3] ^ key[1], first & 0xFFFFFFFF]
-        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return counter[1] << 32 | counter[0]
-
-
 def body_of(kind: str, chance: random.Random) -> dict:
     text = chance.choice(KINDS[kind]).format(chance.choice(TOPICS))
     body = {"messages": [{"role": "user", "content": text}], "max_tokens": chance.choice((64, 128, 192)), "logprobs": True,
@@ -90,7 +80,7 @@ def packed(server: int, kind: int, body: dict, answer: dict) -> bytes:
     records, draws, seed = choice["logprobs"]["content"], choice["audit"], answer["seed"]
     out = [REQUEST.pack(MAGIC, server, kind, len(records), body["temperature"], body.get("top_k", 0), body.get("top_p", 1.0))]
     for record, draw in zip(records, draws, strict=True):
-        point = (philox_bits(seed, draw[0]) * draw[5]) >> 64
+        point = (draw_bits(seed, draw[0], 0) * draw[5]) >> 64
         out.append(TOKEN.pack(*(top["logprob"] for top in record["top_logprobs"]), record["logprob"], record["rank"], *draw[12:15],
                               draw[5] * WEIGHT_UNIT, draw[6] <= point < draw[7]))
     return b"".join(out)
