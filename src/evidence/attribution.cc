@@ -23,8 +23,9 @@ constexpr double kSharedMost = 0.5;
 // Suspects that are judged in full; bounds the time of a decision.
 constexpr std::size_t kRanked = 512;
 
-// Slices that have had the same few items need not be the same slice.
-constexpr std::uint32_t kTellingItems = 12;
+// Slices that have had the same few items need not be the same slice; less so when only the latest were the
+// same, which may all have come from one place.
+constexpr std::uint32_t kTellingItems = 12, kTellingItemsLately = 200;
 
 /// log of the number of values that each attribute has in the traffic.
 std::array<double, kAttributes> value_costs(const Lattice& lattice) {
@@ -97,7 +98,12 @@ void Attribution::copy(Lattice& lattice, NodeId node) {
   for (std::size_t i = 0; i < slice.depth(); ++i)
     cost += settings_.log_per_attribute + value_costs_[static_cast<std::size_t>(slice.term(i).attribute)];
   const auto levels = lattice.log_sr(node);
-  Suspect suspect{.node = node, .slice = slice, .cost = cost};
+  const NodeInfo& about = lattice.info(node);
+  Suspect suspect{.node = node,
+                  .slice = slice,
+                  .cost = cost,
+                  .items_before = about.items,
+                  .traffic_before = about.traffic};
   suspect.log_sr.assign(levels.begin(), levels.end());
   for (std::size_t cell = 0; cell < levels.size(); ++cell) suspect.onset.push_back(lattice.onset(node, cell));
   at_.emplace(node, suspects_.size());
@@ -129,9 +135,15 @@ void Attribution::refresh(Suspect& suspect) const {
   suspect.fresh = true;
 }
 
-bool Attribution::same_traffic(const Lattice& lattice, const Suspect& a, const Suspect& b) const {
-  const NodeInfo& of_a = lattice.info(a.node);
-  return of_a.traffic == lattice.info(b.node).traffic && (of_a.items >= kTellingItems || a.node == b.node);
+/// Slices with one of these in common have the same traffic: all of it, or all since they were copied. An
+/// endpoint and itself with its present fingerprint are one, though it had another fingerprint once.
+Attribution::Traffic Attribution::traffic(const Lattice& lattice, const Suspect& suspect) {
+  const NodeInfo& about = lattice.info(suspect.node);
+  Traffic result;
+  if (about.items >= kTellingItems) result.ever = about.traffic;
+  if (about.items - suspect.items_before >= kTellingItemsLately)
+    result.lately = about.traffic - suspect.traffic_before;
+  return result;
 }
 
 /// The best suspects, one for each traffic.
@@ -141,10 +153,13 @@ std::vector<std::size_t> Attribution::ranking(const Lattice& lattice) const {
   std::ranges::sort(ranked, [&](auto a, auto b) {
     return suspects_[a].score != suspects_[b].score ? suspects_[a].score > suspects_[b].score : a < b;
   });
-  std::unordered_set<std::uint64_t> seen;
+  std::unordered_set<std::uint64_t> ever, lately;
   std::erase_if(ranked, [&](auto i) {
-    const NodeInfo& about = lattice.info(suspects_[i].node);
-    return about.items >= kTellingItems && !seen.insert(about.traffic).second;
+    const Traffic its = traffic(lattice, suspects_[i]);
+    const bool again = (its.ever && ever.contains(*its.ever)) || (its.lately && lately.contains(*its.lately));
+    if (its.ever) ever.insert(*its.ever);
+    if (its.lately) lately.insert(*its.lately);
+    return again;
   });
   ranked.resize(std::min(ranked.size(), kRanked));
   return ranked;
@@ -210,8 +225,10 @@ Culprit Attribution::name(const Lattice& lattice, const Suspect& suspect, double
   culprit.onset = suspect.onset[culprit.cell];
   culprit.alarmed = alarmed_;
   culprit.decided = tick;
+  const Traffic its = traffic(lattice, suspect);
   for (const Suspect& other : suspects_)
-    if (same_traffic(lattice, other, suspect)) culprit.same_traffic.push_back(other.slice);
+    if (other.node == suspect.node || its.same(traffic(lattice, other)))
+      culprit.same_traffic.push_back(other.slice);
   culprit.slice = least_action(culprit.same_traffic);
   std::erase(culprit.same_traffic, culprit.slice);
   return culprit;

@@ -71,15 +71,24 @@ class Attribution final : public LatticeObserver {
     NodeId node;
     Slice slice;
     double cost;
-    double log_m = 0, score = 0;  // score = log M - cost
-    bool fresh = false;           // log_m and score are up to date
+    std::uint32_t items_before = 0;    // of its node when it was copied
+    std::uint64_t traffic_before = 0;  // likewise
+    double log_m = 0, score = 0;       // score = log M - cost
+    bool fresh = false;                // log_m and score are up to date
     std::uint32_t accusations = 0;
     std::vector<float> log_sr = {};
     std::vector<Tick> onset = {};
   };
+  struct Traffic {
+    std::optional<std::uint64_t> ever, lately;  // sums of item tags; none while too few to tell by
+
+    [[nodiscard]] bool same(const Traffic& other) const {
+      return (ever && ever == other.ever) || (lately && lately == other.lately);
+    }
+  };
   void copy(Lattice& lattice, NodeId node);
   void refresh(Suspect& suspect) const;
-  [[nodiscard]] bool same_traffic(const Lattice& lattice, const Suspect& a, const Suspect& b) const;
+  [[nodiscard]] static Traffic traffic(const Lattice& lattice, const Suspect& suspect);
   [[nodiscard]] std::vector<std::size_t> ranking(const Lattice& lattice) const;
   [[nodiscard]] std::vector<Accusation> accusing(const Lattice& lattice) const;
   [[nodiscard]] std::vector<Hypothesis> hypotheses(std::span<const Accusation> accusing,

@@ -114,6 +114,25 @@ TEST_F(HandMade, WhatAllServersShareIsNoPartOfTheName) {
   EXPECT_EQ(culprit->slice, Slice(version));
 }
 
+// One clean answer of long ago tells "the endpoint" from "the endpoint as it is now". While they were rivals,
+// neither was ever far enough ahead.
+TEST_F(HandMade, WhatDiffersInThePastAloneIsNoRival) {
+  const auto server = [](ValueId i, ValueId fingerprint) {
+    Coordinates where;
+    where[Attribute::endpoint] = 1 + i % 2;
+    where[Attribute::fingerprint] = fingerprint;
+    return where;
+  };
+  for (ValueId i = 0; i < 2; ++i) ASSERT_FALSE(window({{server(i, 1), false}}));
+  std::optional<Culprit> culprit;
+  ValueId sent = 0;
+  for (; sent < 1000 && !culprit; ++sent) culprit = window({{server(sent, 2), sent % 10 == 1}});
+  ASSERT_TRUE(culprit);
+  const Slice::Term endpoint[] = {{Attribute::endpoint, 2}};
+  EXPECT_EQ(culprit->slice, Slice(endpoint));
+  EXPECT_LT(sent, 500u);
+}
+
 TEST_F(HandMade, SameTrafficIsOneCulpritNamedByTheSmallestAction) {
   for (ValueId i = 0; i < 60; ++i) ASSERT_FALSE(window({{at(1 + i % 3, 1 + i % 5), false}}));
   std::optional<Culprit> culprit;

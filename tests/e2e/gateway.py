@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "run"))
 from processes import Program  # noqa: E402
 
 BINARY = os.environ["TRUEKEEL_BIN"]
+SECRET_VARIABLE = "TRUEKEEL_AFFINITY_SECRET"
 EXPLAIN = {"x-truekeel-explain": "1"}
 QUICK_HEALTH = {"probe_interval_s": 0.2, "probe_timeout_s": 1}
 
@@ -45,13 +46,15 @@ def config(pools: dict[str, list[dict]], windows: dict[str, int] | None = None, 
 
 
 class Gateway:
-    """A running gateway. Use as a context manager."""
+    """A running gateway. Use as a context manager. Its affinity secret is always the same unless `env` has another, so
+    that a session goes to the same server in every run of a test."""
 
     def __init__(self, settings: dict, folder: Path, name: str = "gateway", wait: bool = True, env: dict | None = None):
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{name}.yaml"
-        settings = {"store": f"sqlite:{folder / name}.db", **settings}
+        settings = {"store": f"sqlite:{folder / name}.db", "affinity_secret_env": SECRET_VARIABLE, **settings}
         file.write_text(yaml.safe_dump(settings, sort_keys=False))
+        env = {SECRET_VARIABLE: "of the tests", **(env or {})}
         self.program = Program([BINARY, "serve", "-c", file, "--log-level", "debug"], folder / f"{name}.log", name, env)
         line = wait_until(lambda: next((line for line in list(self.program.lines) if "listening at" in line), None)
                           or (not self.program.running() and self.program.log_tail()), what="gateway start")

@@ -294,9 +294,7 @@ def sessions_of(gateway: Gateway, count: int = 40) -> dict[str, str]:
 
 def test_two_gateways_with_one_secret_agree_and_a_death_moves_only_its_sessions(serve):
     stubs = [Stub() for _ in range(3)]
-    settings = one_pool(*stubs) | {"affinity_secret_env": "TRUEKEEL_AFFINITY_SECRET"}
-    env = {"TRUEKEEL_AFFINITY_SECRET": "one secret"}
-    first, second = serve(settings, env=env), serve(settings, env=env)
+    first, second = serve(one_pool(*stubs)), serve(one_pool(*stubs))
     before = sessions_of(first)
     assert before == sessions_of(second) and set(before.values()) == {"e0", "e1", "e2"}
     stubs[1].stop()
