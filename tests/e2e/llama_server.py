@@ -7,7 +7,7 @@ from pathlib import Path
 from worker_server import MODEL, MODEL_FILE
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "run"))
-from processes import Program  # noqa: E402
+from processes import stock_llama_server  # noqa: E402
 
 
 class LlamaServer:
@@ -15,8 +15,7 @@ class LlamaServer:
 
     def __init__(self, folder: Path, *more: str):
         arguments = ["-m", MODEL_FILE, "-c", "2048", "-np", "2", "-t", "1", "--port", "0", "--no-webui", "--alias", MODEL, *more]
-        self.program = Program(["bash", "-c", 'exec "$0" "$@" > >(sed -u "s/.*listening on/ready at/") 2>&1',
-                                os.environ["TRUEKEEL_LLAMA_SERVER"], *arguments], folder / "llama.log", "llama-server")
+        self.program = stock_llama_server(os.environ["TRUEKEEL_LLAMA_SERVER"], arguments, folder / "llama.log")
         self.url = self.program.wait_ready().url
 
     def __enter__(self):

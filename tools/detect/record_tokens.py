@@ -61,9 +61,10 @@ MASK = (1 << 64) - 1
 
 
 def body_of(kind: str, chance: random.Random) -> dict:
+    """A question of this kind, as a client asks it."""
     text = chance.choice(KINDS[kind]).format(chance.choice(TOPICS))
-    body = {"messages": [{"role": "user", "content": text}], "max_tokens": chance.choice((64, 128, 192)), "logprobs": True,
-            "top_logprobs": 20, "audit": "full", **chance.choices(SAMPLINGS, SAMPLING_WEIGHTS)[0]}
+    body = {"messages": [{"role": "user", "content": text}], "max_tokens": chance.choice((64, 128, 192)),
+            **chance.choices(SAMPLINGS, SAMPLING_WEIGHTS)[0]}
     if kind == "stop":
         body["stop"] = chance.choice((["."], ["\n"], ["ten", "fifty"]))
     return body
@@ -100,7 +101,7 @@ def tokens_of(path: Path) -> int:
     return tokens
 
 
-async def record(index: int, wanted: int, path: Path, until: float, folder: Path) -> int:
+async def record(index: int, wanted: int, path: Path, until: float, folder: Path, seed: int) -> int:
     """Adds to a recording until it has so many tokens, or time is up; returns how many it has."""
     server, have = SERVERS[index], tokens_of(path)
     if have >= wanted or time.monotonic() >= until:
@@ -110,13 +111,13 @@ async def record(index: int, wanted: int, path: Path, until: float, folder: Path
     loop = asyncio.get_running_loop()
     try:
         url = (await loop.run_in_executor(None, program.wait_ready, 300)).url
-        chance = random.Random(f"{server.name} {have}")
+        chance = random.Random(f"{server.name} {have} {seed}")
         with path.open("ab") as file:
             async def stream() -> None:
                 nonlocal have
                 while have < wanted and time.monotonic() < until:
                     kind = chance.choices(range(len(KIND_NAMES)), KIND_WEIGHTS)[0]
-                    body = body_of(KIND_NAMES[kind], chance)
+                    body = {**body_of(KIND_NAMES[kind], chance), "logprobs": True, "top_logprobs": 20, "audit": "full"}
                     answer = await asyncio.to_thread(post, url, body)
                     file.write(packed(index, kind, body, answer))
                     file.flush()
@@ -128,15 +129,15 @@ async def record(index: int, wanted: int, path: Path, until: float, folder: Path
     return have
 
 
-async def record_all(folder: Path, tokens: int, seconds: float) -> dict[str, int]:
-    """Two servers at once, as there are two cores. Returns the tokens of each recording."""
+async def record_all(folder: Path, tokens: int, seconds: float, seed: int = 1) -> dict[str, int]:
+    """As many servers at once as there are cores. Returns the tokens of each recording."""
     folder.mkdir(parents=True, exist_ok=True)
-    until, gate, result = time.monotonic() + seconds, asyncio.Semaphore(2), {}
+    until, gate, result = time.monotonic() + seconds, asyncio.Semaphore(os.cpu_count() or 1), {}
     with tempfile.TemporaryDirectory(prefix="truekeel-record-") as logs:
         async def one(index: int) -> None:
             async with gate:
                 name = SERVERS[index].name
-                result[name] = await record(index, int(tokens * SHARES[index]), folder / f"{name}.rec", until, Path(logs))
+                result[name] = await record(index, int(tokens * SHARES[index]), folder / f"{name}.rec", until, Path(logs), seed)
                 print(f"{name}: {result[name]} tokens", file=sys.stderr, flush=True)
 
         await asyncio.gather(*(one(index) for index in range(len(SERVERS))))
@@ -148,8 +149,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tokens", type=int, default=310_000)
     parser.add_argument("--seconds", type=float, default=3600, help="stop then; run again to resume")
+    parser.add_argument("--seed", type=int, default=1, help="of the questions; recordings of several seeds go together")
     args = parser.parse_args(argv)
-    asyncio.run(record_all(args.folder, args.tokens, args.seconds))
+    asyncio.run(record_all(args.folder, args.tokens, args.seconds, args.seed))
     return 0
 
 

@@ -85,3 +85,8 @@ class Program:
         """As a crash would: SIGKILL, at once."""
         self.process.kill()
         self.process.wait()
+
+
+def stock_llama_server(server: str, arguments: list, log: Path, name: str = "llama-server") -> Program:
+    """llama.cpp's own server, whose line "listening on URL" is taken for readiness."""
+    return Program(["bash", "-c", 'exec "$0" "$@" > >(sed -u "s/.*listening on/ready at/") 2>&1', server, *arguments], log, name)
