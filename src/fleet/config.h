@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "base/url.h"
 #include "fleet/health.h"
+#include "fleet/load.h"
 #include "fleet/retry_budget.h"
 
 namespace truekeel::fleet {
@@ -118,6 +119,7 @@ struct EndpointConfig {
 struct PoolConfig {
   std::string name;
   std::vector<EndpointConfig> endpoints;
+  LoadSettings load = {};
 
   bool operator==(const PoolConfig&) const = default;
 };

@@ -14,6 +14,8 @@ namespace {
 
 constexpr double kDaySeconds = 86400;
 constexpr std::size_t kLabelsMax = 16;
+constexpr std::uint64_t kInFlightMax = 1'000'000;
+constexpr std::uint64_t kQueueMax = 100'000;
 constexpr NameRule kLabelValue{"._-/:@+", 128};
 
 class PoolsReader {
@@ -23,6 +25,7 @@ class PoolsReader {
   void read_pool(const YamlEntry& entry);
 
  private:
+  static void read_load(const Section& section, LoadSettings& load);
   EndpointConfig read_endpoint(const Place& place, const PoolConfig& pool);
   void read_url(const Section& section, const PoolConfig& pool, EndpointConfig& made);
   void read_engine(const Section& section, EndpointConfig& made);
@@ -42,7 +45,9 @@ void PoolsReader::read_pool(const YamlEntry& entry) {
     return;
   }
   PoolConfig pool{*name, {}};
-  const Section section(Place{&entry.value, "pools." + *name, &draft_.problems}, {"endpoints"});
+  const Section section(Place{&entry.value, "pools." + *name, &draft_.problems},
+                        {"endpoints", "load_bound", "max_in_flight", "queue_max", "queue_timeout_s"});
+  read_load(section, pool.load);
   if (const auto list = section.child("endpoints", Presence::required)) {
     for (const auto& item : list->items("endpoints")) {
       if (draft_.problems.full()) return;
@@ -51,6 +56,23 @@ void PoolsReader::read_pool(const YamlEntry& entry) {
   }
   draft_.config.pools.push_back(std::move(pool));
   draft_.pools.push_back(at_name);
+}
+
+void PoolsReader::read_load(const Section& section, LoadSettings& load) {
+  if (const auto bound = section.number("load_bound", {0, 100})) {
+    load.bound_milli = static_cast<std::uint32_t>(std::lround(*bound * 1000));
+    if (*bound > 0 && *bound < 1) {
+      section.at("load_bound")
+          .wrong("below its fair share every endpoint would be", "write 0 (off) or 1 to 100");
+    }
+  }
+  if (const auto n = section.integer("max_in_flight", {0, kInFlightMax})) {
+    load.max_in_flight = static_cast<std::uint32_t>(*n);
+  }
+  if (const auto n = section.integer("queue_max", {0, kQueueMax})) {
+    load.queue_max = static_cast<std::uint32_t>(*n);
+  }
+  load.queue_timeout = section.seconds("queue_timeout_s", {0.1, kDaySeconds}).value_or(load.queue_timeout);
 }
 
 EndpointConfig PoolsReader::read_endpoint(const Place& place, const PoolConfig& pool) {

@@ -59,6 +59,7 @@ TEST(Config, TheDefaultPassesAndStatesTheDefaults) {
   EXPECT_EQ(parsed->audit, silent.audit);
   EXPECT_EQ(parsed->evidence, silent.evidence);
   EXPECT_EQ(parsed->models[0].default_max_output, ModelConfig{}.default_max_output);
+  EXPECT_EQ(parsed->pools[1].load, LoadSettings{});
   EXPECT_EQ(parsed->pools[1].endpoints[0].timeout, EndpointConfig{}.timeout);
   EXPECT_EQ(parsed->pools[1].endpoints[0].weight_milli, EndpointConfig{}.weight_milli);
 }
@@ -84,7 +85,8 @@ models:
      classes: [{name: s, max_tokens: 16, pool: b}, {name: l, max_tokens: 17, pool: a}]}
   - {name: n, tokenizer: bound, default_max_output: 8, classes: [{name: s, max_tokens: 16, pool: b}]}
 pools:
-  a: {endpoints: [{name: e1, url: "http://h1:10/x/v1", engine: llama.cpp, labels: {version: 1.0, gpu: H100},
+  a: {load_bound: 2.5, max_in_flight: 4, queue_max: 0, queue_timeout_s: 0.5,
+      endpoints: [{name: e1, url: "http://h1:10/x/v1", engine: llama.cpp, labels: {version: 1.0, gpu: H100},
                    upstream_model: up, api_key_env: KEY, weight: 0.5, timeout_s: 0.25}]}
   b: {endpoints: [{name: e2, url: "https://h2", engine: openai, tls_ca: ca.pem}, {name: e3, url: "http://h3", engine: truekeel}]}
 )");
@@ -117,7 +119,8 @@ pools:
                    "up",
                    "KEY",
                    500,
-                   milliseconds(250)}}},
+                   milliseconds(250)}},
+                 {2500, 4, 0, milliseconds(500)}},
                 {"b",
                  {{.name = "e2",
                    .url = {"h2", 443, "", true},
@@ -286,6 +289,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{
             with("truekeel}", "truekeel, weight: 0}"),
             "f:9:76: pools.p.endpoints[0].weight: '0' is out of range; write a number from 0.001 to 1000"},
+        Mistake{
+            with("    endpoints:", "    load_bound: 0.9\n    endpoints:"),
+            "f:8:17: pools.p.load_bound: below its fair share every endpoint would be; write 0 (off) or 1 to "
+            "100"},
         Mistake{with("truekeel}", "truekeel, labels: {a: [1]}}"),
                 "f:9:80: pools.p.endpoints[0].labels.a: must be a text, not a list; write one value"},
         Mistake{with("truekeel}", "truekeel, labels: {a: 1, a: 2}}"),

@@ -71,6 +71,10 @@ models:
 
 pools:
   short:
+    load_bound: 1.5             # times its fair share of calls, then a session goes to its next server; 0: no bound
+    max_in_flight: 0            # calls under way at each server; 0: no limit. More of them wait, first come first served:
+    queue_max: 100              # so many, further ones are answered 503
+    queue_timeout_s: 30         # and so long
     endpoints:
       # engine: truekeel, llama.cpp, vllm, sglang, or openai for any other server that speaks the OpenAI API.
       - {name: s1, url: "http://127.0.0.1:9101", engine: truekeel, labels: {hardware: cpu, version: v1}}

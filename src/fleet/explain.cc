@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fleet/explain.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "fleet/config_json.h"
@@ -47,6 +48,13 @@ std::string explain_json(const Decision& decision, const Candidate& served, std:
                {"affinity", to_string(decision.affinity.source)}};
   if (served.overflow) json["overflow_from"] = classes[decision.class_index].name;
   if (served.last_resort) json["last_resort"] = true;
+  for (const auto id : decision.passed_over) {
+    const auto better = std::ranges::find(decision.order, id, &Candidate::endpoint);
+    json["passed_over"].push_back(better->config->name);
+  }
+  if (decision.waited > Duration::zero()) {
+    json["waited_ms"] = std::chrono::ceil<std::chrono::milliseconds>(decision.waited).count();
+  }
   if (!fingerprint.empty()) json["fingerprint"] = fingerprint;
   return json.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
@@ -61,8 +69,12 @@ std::string fleet_json(const Fleet& fleet, Instant now) {
       const auto member = fleet.view(id, now);
       if (member.pool == &pools[i]) endpoints.push_back(member_json(member));
     }
-    json["pools"].push_back(
-        {{"name", pools[i].name}, {"epoch", fleet.epoch(i)}, {"endpoints", std::move(endpoints)}});
+    json["pools"].push_back({{"name", pools[i].name},
+                             {"epoch", fleet.epoch(i)},
+                             {"load_bound", pools[i].load.bound_milli / 1000.0},
+                             {"max_in_flight", pools[i].load.max_in_flight},
+                             {"waiting", fleet.queue(i, now).waiting},
+                             {"endpoints", std::move(endpoints)}});
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }

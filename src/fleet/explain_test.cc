@@ -47,6 +47,16 @@ TEST_F(ExplainTest, ShowsBoundsOverflowAndLastResort) {
   EXPECT_EQ(overflowed["prompt_tokens"], json::parse(R"({"min": 5, "max": 9})"));
 }
 
+TEST_F(ExplainTest, ShowsWhatACallWaitedForAndWhoWasPassedOver) {
+  const auto plan = plan_context(config_->models[0], TokenRange::exactly(3), 1);
+  auto decision = *fleet_.route(plan, {}, now_);
+  decision.passed_over = {1};
+  decision.waited = std::chrono::microseconds(1500);
+  const auto shown = json::parse(explain_json(decision, decision.order.front(), ""));
+  EXPECT_EQ(shown["passed_over"], json::parse(R"(["l1"])"));
+  EXPECT_EQ(shown["waited_ms"], 2);
+}
+
 TEST_F(ExplainTest, FitsIntoAHeader) {
   const auto plan = plan_context(config_->models[0], {}, 1);
   const auto decision = fleet_.route(without_count(plan), {}, now_);
@@ -66,6 +76,8 @@ TEST_F(ExplainTest, ShowsTheFleetWithoutSecrets) {
   EXPECT_EQ(s1["in_flight"], 1);
   EXPECT_EQ(s1["state"], "ready");
   EXPECT_EQ(fleet["pools"][1]["epoch"], 0);
+  EXPECT_EQ(fleet["pools"][0]["waiting"], 0);
+  EXPECT_EQ(fleet["pools"][0]["load_bound"], 1.5);
 }
 
 }  // namespace

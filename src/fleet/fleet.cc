@@ -10,27 +10,6 @@
 #include "base/assert.h"
 
 namespace truekeel::fleet {
-namespace {
-
-Refusal too_long(const ContextPlan& plan, const NothingFits& nothing) {
-  const char* at_least = plan.prompt.exact() ? "" : "at least ";
-  const char* advice = plan.output.added ? "the answer's limit is the default; set max_tokens to lower it"
-                                         : "shorten the prompt or lower max_tokens";
-  return {RefusalKind::context_length_exceeded, 400,
-          fmt::format("the maximum context length of model '{}' is {} tokens, but this request needs {}{} "
-                      "({}{} in the prompt, {} for the answer): {}",
-                      plan.model->name, nothing.largest, at_least, nothing.needed, at_least,
-                      plan.prompt.lower, plan.output.tokens, advice)};
-}
-
-Refusal nobody_ready(const ContextPlan& plan, std::uint32_t class_index) {
-  return {RefusalKind::no_endpoint, 503,
-          fmt::format("no server for model '{}' with a window of {} tokens or more is ready; try again later",
-                      plan.model->name, plan.model->classes[class_index].max_tokens)};
-}
-
-}  // namespace
-
 Refusal unknown_model(const Config& config, std::string_view name) {
   std::vector<std::string_view> served;
   served.reserve(config.models.size());
@@ -50,7 +29,7 @@ Fleet::Fleet(std::shared_ptr<const Config> config, const AffinitySecret& secret,
                           .id = member_id(endpoint.name, secret_),
                           .health = Health(config_->health)});
     }
-    pools_.push_back({first, static_cast<EndpointId>(members_.size())});
+    pools_.push_back({.first = first, .last = static_cast<EndpointId>(members_.size()), .load = &pool.load});
   }
 }
 
@@ -66,58 +45,9 @@ bool Fleet::serves(const Pool& pool, Instant now) const {
   });
 }
 
-void Fleet::append_candidates(const ContextPlan& plan, std::uint32_t first_class, const AffinityKey& key,
-                              bool last_resort, Instant now, std::vector<Candidate>& order) const {
-  const auto& classes = plan.model->classes;
-  for (std::uint32_t index = first_class; index < classes.size(); ++index) {
-    const auto same_pool = [&](const ContextClass& earlier) {
-      return earlier.pool_index == classes[index].pool_index;
-    };
-    if (std::any_of(classes.begin() + first_class, classes.begin() + index, same_pool)) continue;
-
-    const Pool& pool = pools_[classes[index].pool_index];
-    std::vector<RendezvousMember> present;
-    std::vector<EndpointId> ids;
-    for (EndpointId id = pool.first; id < pool.last; ++id) {
-      if (!serves(members_[id], last_resort, now)) continue;
-      present.push_back({members_[id].id, members_[id].config->weight_milli});
-      ids.push_back(id);
-    }
-    for (const auto place : rendezvous_order(present, key, pool.epoch, secret_)) {
-      order.push_back({.endpoint = ids[place],
-                       .config = members_[ids[place]].config,
-                       .class_index = index,
-                       .epoch = pool.epoch,
-                       .overflow = index != first_class,
-                       .last_resort = last_resort});
-    }
-  }
-}
-
-std::expected<Decision, Refusal> Fleet::route(const ContextPlan& plan, const AffinityKey& key,
-                                              Instant now) const {
-  TK_ASSERT(!std::holds_alternative<CountNeeded>(plan.outcome));
-  if (const auto* nothing = std::get_if<NothingFits>(&plan.outcome)) {
-    return std::unexpected(too_long(plan, *nothing));
-  }
-  const auto needed = static_cast<std::uint32_t>(std::get<ClassChosen>(plan.outcome).index);
-  Decision decision{.config = config_,
-                    .model = plan.model,
-                    .class_index = needed,
-                    .prompt = plan.prompt,
-                    .counted = plan.counted,
-                    .output = plan.output,
-                    .affinity = key,
-                    .order = {}};
-  append_candidates(plan, needed, key, false, now, decision.order);
-  append_candidates(plan, needed, key, true, now, decision.order);
-  if (decision.order.empty()) return std::unexpected(nobody_ready(plan, needed));
-  return decision;
-}
-
 bool Fleet::begin(EndpointId endpoint) {
   TK_ASSERT(endpoint < members_.size());
-  if (members_[endpoint].drained) return false;
+  if (members_[endpoint].drained || full(members_[endpoint])) return false;
   ++members_[endpoint].in_flight;
   ++members_[endpoint].requests;
   return true;
@@ -129,6 +59,7 @@ void Fleet::end(EndpointId endpoint, Outcome outcome, const AffinityKey& key, In
   --member.in_flight;
   if (is_failure(outcome)) ++member.failures;
   if (member.health.on_outcome(outcome, key.hash, now) && may_eject(member, now)) member.health.eject(now);
+  serve_waiting(now);
 }
 
 bool Fleet::may_eject(const Member& member, Instant now) const {
@@ -154,6 +85,7 @@ void Fleet::on_probe(EndpointId endpoint, ProbeResult result, Instant now) {
 }
 
 std::vector<EndpointId> Fleet::take_due_probes(Instant now) {
+  serve_waiting(now);
   std::vector<EndpointId> due;
   for (EndpointId id = 0; id < members_.size(); ++id) {
     Member& member = members_[id];
@@ -200,6 +132,12 @@ bool Fleet::complete(Instant now) const {
 std::uint64_t Fleet::epoch(std::size_t pool_index) const {
   TK_ASSERT(pool_index < pools_.size());
   return pools_[pool_index].epoch;
+}
+
+Fleet::Queue Fleet::queue(std::size_t pool_index, Instant now) const {
+  TK_ASSERT(pool_index < pools_.size());
+  const WaitQueue& queue = pools_[pool_index].queue;
+  return {queue.size(), queue.empty() ? Duration{} : now - queue.front().since};
 }
 
 std::vector<std::uint32_t> Fleet::in_flight() const {

@@ -3,15 +3,20 @@
 // Fleet with one mutex. That is enough: route() takes under 2 us for 8 members, all others less,
 // while the work that is long (bounds, hashing the prompt, counting) needs the immutable Config alone and
 // happens outside the lock. Invariants: a request is never given an endpoint of a smaller window than it
-// needs; drained endpoints get nothing; a pool's last ready member is never ejected.
+// needs; drained endpoints get nothing; a pool's last ready member is never ejected; no endpoint has more
+// calls than its limit; who waits is overtaken by nobody, and room is given to the first when a call ends, at
+// the latest with the next look for probes.
 #pragma once
 
 #include <cstdint>
 #include <expected>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -20,10 +25,11 @@
 #include "fleet/context_class.h"
 #include "fleet/health.h"
 #include "fleet/retry_budget.h"
+#include "fleet/wait_queue.h"
 
 namespace truekeel::fleet {
 
-/// Index of an endpoint over all pools, in the order of the configuration.
+/// Numbers endpoints over all pools, in the order of the configuration.
 using EndpointId = std::uint32_t;
 
 /// An endpoint that may serve a request, and as which class.
@@ -32,6 +38,8 @@ struct Candidate {
   const EndpointConfig* config = nullptr;  ///< lives as long as Decision::config
   std::uint32_t class_index = 0;
   std::uint64_t epoch = 0;   ///< of its pool, when the decision was taken
+  std::uint32_t rank = 0;    ///< in its pool's rendezvous order
+  bool over_bound = false;   ///< has more than its share of calls: behind the others of its pool
   bool overflow = false;     ///< of a larger class than needed, because the right pool has nobody ready
   bool last_resort = false;  ///< ejected, but alive, and nobody better is left
 
@@ -48,19 +56,33 @@ struct Decision {
   CountedBy counted = CountedBy::bound;
   OutputLimit output;
   AffinityKey affinity;
-  std::vector<Candidate> order;  ///< best first, never empty; the rest is for retries
+  std::vector<Candidate> order;         ///< best first, never empty; the rest is for retries
+  std::vector<EndpointId> passed_over;  ///< better ones of the pool of order[0], with too many calls
+  Duration waited{};                    ///< for room
 };
 
-enum class RefusalKind { context_length_exceeded, model_not_found, no_endpoint };
+enum class RefusalKind { context_length_exceeded, model_not_found, no_endpoint, overloaded };
 
 /// Why a request goes nowhere, for the provider's error shape.
 struct Refusal {
   RefusalKind kind = RefusalKind::no_endpoint;
   int status = 503;
   std::string message;
+  std::uint32_t retry_after_s = 0;  ///< 0: nothing to say
 };
 
 [[nodiscard]] Refusal unknown_model(const Config& config, std::string_view name);
+
+/// A request that has begun at order[0] of its decision, or will not.
+using Placement = std::expected<Decision, Refusal>;
+
+/// A request that waits, and until when it may.
+struct Waiting {
+  Ticket ticket = 0;
+  std::string pool;
+  Instant until{};
+  Refusal too_late;  ///< what to tell the client then
+};
 
 /// One endpoint as the admin API shows it.
 struct MemberView {
@@ -83,8 +105,25 @@ class Fleet {
   [[nodiscard]] std::expected<Decision, Refusal> route(const ContextPlan& plan, const AffinityKey& key,
                                                        Instant now) const;
 
-  /// A request goes to an endpoint, and has ended there. Each begin has one end, but for one that gave false:
-  /// the endpoint was drained after the decision, and gets nothing.
+  /// Lets a request begin at the best endpoint that has room, of those that route() takes for the best: the
+  /// ready ones of its class's pool, else of a larger one. Nothing when they are full, or others wait
+  /// already.
+  [[nodiscard]] std::optional<Placement> place(const ContextPlan& plan, const AffinityKey& key, Instant now);
+
+  /// Lets it wait for its turn, which may come at once. `wake` is to be called when it has come, by who takes
+  /// take_woken(). Each ticket has one leave().
+  [[nodiscard]] std::expected<Waiting, Refusal> wait(const ContextPlan& plan, const AffinityKey& key,
+                                                     std::function<void()> wake, Instant now);
+
+  /// Ends the wait: with its placement if its turn has come, else it gives up its turn.
+  [[nodiscard]] std::optional<Placement> leave(Ticket ticket);
+
+  /// Whose turn has come since the last call.
+  [[nodiscard]] std::vector<std::function<void()>> take_woken() { return std::exchange(woken_, {}); }
+
+  /// A request goes to an endpoint after another one failed, and has ended there. Each begin and each
+  /// placement has one end, but for a begin that gave false: the endpoint is drained or has no room, and gets
+  /// nothing.
   [[nodiscard]] bool begin(EndpointId endpoint);
   void end(EndpointId endpoint, Outcome outcome, const AffinityKey& key, Instant now);
 
@@ -113,6 +152,12 @@ class Fleet {
 
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] std::uint64_t epoch(std::size_t pool_index) const;
+  /// Requests that wait for room there, and for how long the first of them has.
+  struct Queue {
+    std::size_t waiting = 0;
+    Duration longest{};
+  };
+  [[nodiscard]] Queue queue(std::size_t pool_index, Instant now) const;
   /// Requests under way, by endpoint.
   [[nodiscard]] std::vector<std::uint32_t> in_flight() const;
   [[nodiscard]] MemberView view(EndpointId endpoint, Instant now) const;
@@ -137,12 +182,18 @@ class Fleet {
     EndpointId first = 0;  ///< its members are [first, last)
     EndpointId last = 0;
     std::uint64_t epoch = 0;
+    const LoadSettings* load = nullptr;
+    WaitQueue queue = {};
   };
 
   [[nodiscard]] static bool serves(const Member& member, bool last_resort, Instant now);
   [[nodiscard]] bool serves(const Pool& pool, Instant now) const;
   [[nodiscard]] bool may_eject(const Member& member, Instant now) const;
   [[nodiscard]] bool set_drained(std::string_view endpoint, bool drained);
+  [[nodiscard]] bool full(const Member& member) const;
+  [[nodiscard]] Pool& pool_of(const Decision& decision);
+  [[nodiscard]] bool begin_best(Decision& decision);
+  void serve_waiting(Instant now);
   void append_candidates(const ContextPlan& plan, std::uint32_t first_class, const AffinityKey& key,
                          bool last_resort, Instant now, std::vector<Candidate>& order) const;
 
@@ -151,6 +202,9 @@ class Fleet {
   std::vector<Member> members_;
   std::vector<Pool> pools_;
   RetryBudget budget_;
+  Ticket last_ticket_ = 0;
+  std::map<Ticket, Placement> turns_;  // that have come, and not been taken
+  std::vector<std::function<void()>> woken_;
 };
 
 }  // namespace truekeel::fleet

@@ -55,6 +55,14 @@ Metrics::Metrics()
           family<prometheus::Counter>(registry_, "truekeel_denials_total",
                                       "Calls not taken, for want of a key or beyond a client's limits.")),
       probes_(family<prometheus::Counter>(registry_, "truekeel_probes_total", "Readiness probes by result.")),
+      passed_over_(family<prometheus::Counter>(
+          registry_, "truekeel_passed_over_total",
+          "Calls that went to a next server, the endpoint having its bound or limit of calls.")),
+      shed_(family<prometheus::Counter>(registry_, "truekeel_shed_total",
+                                        "Calls sent away with 503, all servers of their pool being busy.")),
+      queue_wait_(family<prometheus::Histogram>(registry_, "truekeel_queue_wait_seconds",
+                                                "How long calls waited for room, however it ended.")),
+      queue_(family<prometheus::Gauge>(registry_, "truekeel_queue_waiting", "Calls that wait for room.")),
       endpoint_ready_(
           family<prometheus::Gauge>(registry_, "truekeel_endpoint_ready", "1 when it may get calls.")),
       endpoint_in_flight_(
@@ -98,6 +106,18 @@ void Metrics::on_denial(std::string_view reason) {
   denials_.Add({{"reason", std::string(reason)}}).Increment();
 }
 
+void Metrics::on_passed_over(const std::string& endpoint) {
+  passed_over_.Add({{"endpoint", endpoint}}).Increment();
+}
+
+void Metrics::on_wait(const std::string& pool, Duration waited) {
+  queue_wait_.Add({{"pool", pool}}, kDuration).Observe(seconds(waited));
+}
+
+void Metrics::on_shed(const std::string& pool, std::string_view reason) {
+  shed_.Add({{"pool", pool}, {"reason", std::string(reason)}}).Increment();
+}
+
 void Metrics::on_overflow(const std::string& pool) { overflows_.Add({{"pool", pool}}).Increment(); }
 
 void Metrics::on_probe(const std::string& endpoint, std::string_view result) {
@@ -116,6 +136,7 @@ std::string Metrics::text(const fleet::Fleet& fleet, Instant now) {
   const auto& pools = fleet.config()->pools;
   for (std::size_t pool = 0; pool < pools.size(); ++pool) {
     epoch_.Add({{"pool", pools[pool].name}}).Set(static_cast<double>(fleet.epoch(pool)));
+    queue_.Add({{"pool", pools[pool].name}}).Set(static_cast<double>(fleet.queue(pool, now).waiting));
   }
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }

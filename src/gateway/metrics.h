@@ -27,6 +27,7 @@ struct CallRecord {
   int status = 0;
   std::string_view end;  ///< ok, refused, upstream_error, cut, client_left
   Duration total{};
+  Duration waited{};  ///< for room at a server
   std::optional<Duration> first_token;
   std::uint64_t output_tokens = 0;  ///< as stated by the server, else the events that carried output
   std::optional<std::uint64_t> input_tokens;
@@ -40,6 +41,9 @@ class Metrics {
   void on_retry(const std::string& endpoint, std::string_view outcome);
   void on_overflow(const std::string& pool);
   void on_denial(std::string_view reason);
+  void on_passed_over(const std::string& endpoint);
+  void on_wait(const std::string& pool, Duration waited);
+  void on_shed(const std::string& pool, std::string_view reason);
   void on_probe(const std::string& endpoint, std::string_view result);
 
   /// The exposition text, with the fleet's state as of now.
@@ -56,6 +60,10 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& overflows_;
   prometheus::Family<prometheus::Counter>& denials_;
   prometheus::Family<prometheus::Counter>& probes_;
+  prometheus::Family<prometheus::Counter>& passed_over_;
+  prometheus::Family<prometheus::Counter>& shed_;
+  prometheus::Family<prometheus::Histogram>& queue_wait_;
+  prometheus::Family<prometheus::Gauge>& queue_;
   prometheus::Family<prometheus::Gauge>& endpoint_ready_;
   prometheus::Family<prometheus::Gauge>& endpoint_in_flight_;
   prometheus::Family<prometheus::Gauge>& epoch_;

@@ -14,18 +14,6 @@ namespace {
 
 using protocol::Provider;
 
-protocol::ApiError as_error(const fleet::Refusal& refusal) {
-  switch (refusal.kind) {
-    case fleet::RefusalKind::context_length_exceeded:
-      return {refusal.status, refusal.message, "messages", "context_length_exceeded"};
-    case fleet::RefusalKind::model_not_found:
-      return {refusal.status, refusal.message, "model", "model_not_found"};
-    case fleet::RefusalKind::no_endpoint:
-      return {refusal.status, refusal.message, "", "no_endpoint"};
-  }
-  return {500, refusal.message, "", ""};
-}
-
 /// x-truekeel-timeout-ms; anything but a positive number is ignored.
 std::optional<Duration> timeout_of(const http::Headers& headers) {
   const auto text = headers.find("x-truekeel-timeout-ms");
@@ -135,6 +123,7 @@ Proxy::Proxy(http::Net& net, Shared& shared, const Vocabularies& vocabularies, s
       shared_(shared),
       client_(net, {}),
       counter_(shared, vocabularies, client_, net),
+      admission_(net, shared),
       random_(seed) {}
 
 http::Task<void> Proxy::handle(http::Exchange& exchange) {
@@ -203,11 +192,19 @@ http::Task<void> Proxy::respond(ClientCall& call, WholeAnswer answer) {
   static_cast<void>(co_await call.exchange.respond(answer.status, answer.headers, answer.body));
 }
 
-http::Task<void> Proxy::refuse(ClientCall& call, const protocol::ApiError& error) {
+http::Task<void> Proxy::reject(ClientCall& call, const Rejection& rejection) {
+  constexpr std::uint32_t kUsualWaitS = 5;
   call.record.end = "refused";
-  auto refusal = error_answer(call, error);
-  if (error.status == 503) refusal.headers.set("retry-after", "5");
+  auto refusal = error_answer(call, rejection.error);
+  const std::uint32_t wait_s = rejection.retry_after_s > 0     ? rejection.retry_after_s
+                               : rejection.error.status == 503 ? kUsualWaitS
+                                                               : 0;
+  if (wait_s > 0) refusal.headers.set("retry-after", std::to_string(wait_s));
   co_await respond(call, std::move(refusal));
+}
+
+http::Task<void> Proxy::refuse(ClientCall& call, const protocol::ApiError& error) {
+  co_await reject(call, {error});
 }
 
 http::Task<void> Proxy::answer(ClientCall& call) {
@@ -219,7 +216,7 @@ http::Task<void> Proxy::answer(ClientCall& call) {
   if (!ask) co_return co_await refuse(call, ask.error());
   const auto* model = shared_.config().find_model(ask->request.model);
   if (model == nullptr) {
-    co_return co_await refuse(call, as_error(fleet::unknown_model(shared_.config(), ask->request.model)));
+    co_return co_await reject(call, as_rejection(fleet::unknown_model(shared_.config(), ask->request.model)));
   }
   call.record.model = model->name;
   if (call.route.operation == Operation::count_tokens) co_return co_await count_tokens(call, *ask, *model);
@@ -227,14 +224,13 @@ http::Task<void> Proxy::answer(ClientCall& call) {
   const auto context = co_await plan(*ask, *model);
   const auto session = call.exchange.request().headers.find("x-truekeel-session").value_or("");
   const auto key = affinity_of(*ask, session, shared_.secret());
-  const auto decision = shared_.fleet([&](fleet::Fleet& fleet) {
-    const Instant now = net_.now();
-    fleet.count_request(now);
-    return fleet.route(context, key, now);
-  });
-  if (!decision) co_return co_await refuse(call, as_error(decision.error()));
+  const auto decision = co_await admission_.place(call, context, key);
+  if (!decision) co_return co_await reject(call, decision.error());
   call.record.counted = fleet::to_string(decision->counted);
   call.record.context_class = model->classes[decision->class_index].name;
+  for (const auto id : decision->passed_over) {
+    shared_.metrics().on_passed_over(shared_.upstream(id).config().name);
+  }
   co_await deliver(call, *ask, *decision);
 }
 
@@ -252,16 +248,20 @@ http::Task<fleet::ContextPlan> Proxy::plan(const Ask& ask, const fleet::ModelCon
   co_return context;
 }
 
+/// Requires: the call has begun at the decision's first candidate.
 http::Task<void> Proxy::deliver(ClientCall& call, const Ask& ask, const fleet::Decision& decision) {
   Attempt attempt(net_, client_, shared_, streams_, random_);
-  AttemptResult result{
-      .outcome = fleet::Outcome::connect_failure,
-      .answer = error_answer(call, {503, "the inference servers were drained just now", "", "no_endpoint"})};
+  AttemptResult result;
   std::uint32_t attempts = 0;
+  bool granted = true;
   for (const auto& candidate : decision.order) {
-    if (attempts > 0 && !try_again(call, result, attempts)) break;
-    // It may have been drained since it was chosen.
-    if (!shared_.fleet([&](fleet::Fleet& fleet) { return fleet.begin(candidate.endpoint); })) continue;
+    if (!granted) granted = try_again(call, result, attempts);
+    if (!granted) break;
+    // Since it was chosen it may have been drained, or given to others.
+    const bool begun =
+        attempts == 0 || shared_.fleet([&](fleet::Fleet& fleet) { return fleet.begin(candidate.endpoint); });
+    if (!begun) continue;
+    granted = false;
     if (attempts++ > 0) shared_.metrics().on_retry(call.record.endpoint, fleet::to_string(result.outcome));
     const auto& served_class = decision.model->classes[candidate.class_index];
     call.record.endpoint = shared_.upstream(candidate.endpoint).config().name;
@@ -306,7 +306,7 @@ http::Task<void> Proxy::list_models(ClientCall& call) {
   if (call.route.operation == Operation::show_model) {
     const auto* model = config.find_model(call.route.argument);
     if (model == nullptr) {
-      co_return co_await refuse(call, as_error(fleet::unknown_model(config, call.route.argument)));
+      co_return co_await reject(call, as_rejection(fleet::unknown_model(config, call.route.argument)));
     }
     body = model_json(*model);
   } else {
@@ -337,6 +337,7 @@ void Proxy::finish_record(ClientCall& call) {
        {"endpoint", record.endpoint},
        {"status", record.status},
        {"end", record.end},
+       {"waited_ms", std::chrono::duration<double, std::milli>(record.waited).count()},
        {"ms", std::chrono::duration<double, std::milli>(record.total).count()}});
 }
 

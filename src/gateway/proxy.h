@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/philox.h"
+#include "gateway/admission.h"
 #include "gateway/attempt.h"
 #include "gateway/shared.h"
 #include "gateway/token_counter.h"
@@ -23,11 +24,15 @@ class Proxy {
   /// Answers one call, whatever it is.
   http::Task<void> handle(http::Exchange& exchange);
 
-  /// Ends the streams under way with the provider's error event.
-  void end_streams() { streams_.cancel_all(); }
+  /// Ends the streams under way with the provider's error event, and sends away who waits for room.
+  void end_streams() {
+    streams_.cancel_all();
+    admission_.close();
+  }
 
  private:
   http::Task<void> respond(ClientCall& call, WholeAnswer answer);
+  http::Task<void> reject(ClientCall& call, const Rejection& rejection);
   http::Task<void> refuse(ClientCall& call, const protocol::ApiError& error);
   http::Task<void> answer(ClientCall& call);
   http::Task<void> dispatch(ClientCall& call);
@@ -43,6 +48,7 @@ class Proxy {
   Shared& shared_;
   http::Client client_;
   TokenCounter counter_;
+  Admission admission_;
   OpenStreams streams_;
   PhiloxStream random_;
   protocol::JsonParser parser_;

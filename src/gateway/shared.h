@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -72,7 +73,9 @@ class Shared {
   /// Runs `use` on the fleet, alone. Keep it short: all threads wait meanwhile.
   template <class Use>
   decltype(auto) fleet(Use&& use) {
+    Wakeups woken;  // those whose turn has come are told when the lock is free again
     const std::lock_guard lock(mutex_);
+    const TakeWoken take(fleet_, woken);
     return std::forward<Use>(use)(fleet_);
   }
 
@@ -109,6 +112,19 @@ class Shared {
   [[nodiscard]] bool ready(Instant now);
 
  private:
+  struct Wakeups {
+    std::vector<std::function<void()>> calls = {};
+    ~Wakeups() {
+      for (const auto& call : calls) call();
+    }
+  };
+  struct TakeWoken {
+    TakeWoken(fleet::Fleet& fleet, Wakeups& woken) : fleet_(fleet), woken_(woken) {}
+    ~TakeWoken() { woken_.calls = fleet_.take_woken(); }
+    fleet::Fleet& fleet_;
+    Wakeups& woken_;
+  };
+
   Shared(std::shared_ptr<const fleet::Config> config, std::string_view affinity_secret, Instant now,
          std::vector<std::uint32_t> vocabularies);
 

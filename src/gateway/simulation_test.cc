@@ -15,6 +15,7 @@
 #include "gateway/proxy.h"
 #include "gateway/test_client.h"
 #include "gateway/test_upstream.h"
+#include "http/deadline.h"
 
 namespace truekeel::gateway {
 namespace {
@@ -36,7 +37,16 @@ constexpr http::SimFaults kFaults = {.latency_max = milliseconds(20),
                                      .short_read = 0.5,
                                      .window_bytes = 60'000};
 
-std::shared_ptr<const fleet::Config> make_config() {
+/// Servers that take few calls at once, with short queues, in two of three worlds.
+void draw_load(PhiloxStream& random, fleet::LoadSettings& load) {
+  if (random.below(3) == 0) return;
+  load.bound_milli = random.below(3) == 0 ? 0 : 1000 + static_cast<std::uint32_t>(random.below(1000));
+  load.max_in_flight = random.below(4) == 0 ? 2 : 1;
+  load.queue_max = static_cast<std::uint32_t>(random.below(3));
+  load.queue_timeout = milliseconds(200 + random.below(5000));
+}
+
+std::shared_ptr<const fleet::Config> make_config(PhiloxStream& random) {
   auto config = fleet::test_config({"s1", "s2", "s3"}, {"l1", "l2"});
   config.models[0].default_max_output = SimulatedClient::kDefaultOutput;
   config.health.probe_interval = seconds(2);
@@ -45,6 +55,7 @@ std::shared_ptr<const fleet::Config> make_config() {
   config.limits.idle = seconds(20);
   config.limits.header = seconds(2);
   for (auto& pool : config.pools) {
+    draw_load(random, pool.load);
     for (auto& endpoint : pool.endpoints) {
       endpoint.url = {endpoint.name, 80, ""};
       endpoint.timeout = seconds(50);
@@ -77,6 +88,10 @@ struct Replica {
     return shared->fleet([&](const fleet::Fleet& fleet) { return fleet.view(id, net.now()); });
   }
 
+  [[nodiscard]] fleet::Fleet::Queue queue(std::size_t pool) {
+    return shared->fleet([&](const fleet::Fleet& fleet) { return fleet.queue(pool, net.now()); });
+  }
+
   http::Net& net;
   const std::unique_ptr<Shared> shared;
   Proxy proxy;
@@ -90,7 +105,7 @@ class World {
       : random_(seed, 1),
         faults_(http::draw_faults(random_, kFaults)),
         world_(seed, faults_),
-        config_(make_config()),
+        config_(make_config(random_)),
         vocabularies_(Vocabularies::load(*config_).value()),
         client_(world_.host("client"), {.kept = seconds(2)}) {
     for (const char* name : kServers) {
@@ -108,6 +123,7 @@ class World {
     }
     for (int i = 0; i < 3; ++i) spawn("rogue", misbehave());
     spawn("operator", operate());
+    judge_.at_each_call([this] { check_loads(); });
   }
 
   void run() {
@@ -123,12 +139,14 @@ class World {
       EXPECT_EQ(replica->server.exchanges(), 0u);
       EXPECT_EQ(replica->server.connections(), 0u);
       for (fleet::EndpointId id = 0; id < kServers.size(); ++id) EXPECT_EQ(replica->view(id).in_flight, 0u);
+      for (std::size_t pool = 0; pool < 2; ++pool) EXPECT_EQ(replica->queue(pool).waiting, 0u);
     }
     for (const auto& upstream : upstreams_) EXPECT_EQ(upstream->exchanges(), 0u);
   }
 
   [[nodiscard]] const Judge& judge() const { return judge_; }
   [[nodiscard]] std::uint64_t agreements() const { return agreements_; }
+  [[nodiscard]] std::uint64_t waits() const { return waits_; }
   [[nodiscard]] std::uint64_t trace() const { return world_.trace(); }
 
  private:
@@ -193,10 +211,28 @@ class World {
     replica.shared->fleet([&](fleet::Fleet& fleet) { EXPECT_TRUE(fleet.undrain(server)); });
   }
 
+  /// Whenever a call has reached a server: no server has more of them than its limit, no queue is longer than
+  /// it may be, and nobody waits for longer.
+  void check_loads() {
+    for (const auto& replica : replicas_) {
+      for (std::size_t pool = 0; pool < 2; ++pool) {
+        const auto queue = replica->queue(pool);
+        const auto& load = config_->pools[pool].load;
+        EXPECT_LE(queue.waiting, load.queue_max);
+        EXPECT_LE(queue.longest, load.queue_timeout + http::DeadlineWheel::kTick);
+        waits_ += queue.waiting;
+      }
+      for (fleet::EndpointId id = 0; id < kServers.size(); ++id) {
+        const auto view = replica->view(id);
+        if (const auto limit = view.pool->load.max_in_flight; limit > 0) EXPECT_LE(view.in_flight, limit);
+      }
+    }
+  }
+
   /// Equal states give equal decisions, from any replica.
   void compare_replicas() {
     const auto same = [](const fleet::MemberView& a, const fleet::MemberView& b) {
-      return a.state == b.state && a.drained == b.drained;
+      return a.state == b.state && a.drained == b.drained && a.in_flight == b.in_flight;
     };
     for (fleet::EndpointId id = 0; id < kServers.size(); ++id) {
       if (!same(replicas_[0]->view(id), replicas_[1]->view(id))) return;
@@ -245,7 +281,7 @@ class World {
   std::vector<std::unique_ptr<SimulatedUpstream>> upstreams_;
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::unique_ptr<SimulatedClient>> clients_;
-  std::uint64_t agreements_ = 0;
+  std::uint64_t agreements_ = 0, waits_ = 0;
   int busy_ = 0;  // clients, rogues and the operator that have not ended
 };
 
@@ -263,19 +299,21 @@ class Simulation : public testing::TestWithParam<std::uint64_t> {
 TEST_P(Simulation, EverySeedKeepsEveryPromise) {
   const auto seeds = from_environment("TRUEKEEL_SIM_SEEDS", 500);
   const auto first = from_environment("TRUEKEEL_SIM_FIRST", 1) + GetParam() * seeds;
-  std::uint64_t whole_answers = 0, agreements = 0;
+  std::uint64_t whole_answers = 0, agreements = 0, waits = 0;
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     SCOPED_TRACE("TRUEKEEL_SIM_SEEDS=1 TRUEKEEL_SIM_FIRST=" + std::to_string(seed));
     World world(seed);
     world.run();
     whole_answers += world.judge().whole_answers();
     agreements += world.agreements();
+    waits += world.waits();
     if (HasFailure()) return;
   }
   // The faults leave enough alive for the checks to mean something.
   if (seeds >= 100) {
     EXPECT_GT(whole_answers, seeds * 10);
     EXPECT_GT(agreements, seeds);
+    EXPECT_GT(waits, seeds / 2);
   }
 }
 

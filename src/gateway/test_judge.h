@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace truekeel::gateway {
@@ -37,6 +39,9 @@ class Judge {
     return calls_.size() - 1;
   }
 
+  /// Looks at the world whenever a server was asked.
+  void at_each_call(std::function<void()> look) { at_each_call_ = std::move(look); }
+
   Call& call(std::uint64_t number) { return calls_.at(number); }
 
   /// A server was asked. Returns which attempt it is.
@@ -44,6 +49,7 @@ class Judge {
     auto& call = calls_.at(number);
     EXPECT_LE(call.tokens_needed, window) << server << " has too small a window";
     call.servers.push_back(server);
+    if (at_each_call_) at_each_call_();
     return call.servers.size();
   }
 
@@ -73,6 +79,7 @@ class Judge {
   [[nodiscard]] std::size_t whole_answers() const { return whole_answers_; }
 
  private:
+  std::function<void()> at_each_call_;
   std::vector<Call> calls_;
   std::map<std::uint64_t, std::size_t> answered_;
   std::size_t whole_answers_ = 0;
