@@ -42,16 +42,30 @@ bool is_peeled(const Lattice& lattice, NodeId node) {
   return std::ranges::find(lattice.peeled(), lattice.info(node).slice) != lattice.peeled().end();
 }
 
+/// A slice and the tokens that it has ever had.
+struct Name {
+  Slice slice;
+  std::uint64_t tokens;
+};
+
+// Names with little more traffic than the least are alike.
+constexpr double kMoreTraffic = 1.05;
+
 /// Of slices with the same traffic the one to act on. A term that takes nothing away from another of them, as
-/// the fingerprint that all servers share, is not a part of the name; "everything" is no action at all.
-Slice least_action(std::span<const Slice> same_traffic) {
-  const auto needless = [&](const Slice& slice) {
-    return std::ranges::any_of(same_traffic,
-                               [&](const Slice& other) { return other.depth() > 0 && slice.refines(other); });
+/// the fingerprint that all servers share, is not a part of the name; "everything" is no action at all. Where
+/// the traffic is the same of late only, acting on what has had the least disturbs the least.
+Slice least_action(std::vector<Name> names) {
+  const auto needless = [&, all = names](const Name& name) {
+    return std::ranges::any_of(
+        all, [&](const Name& other) { return other.slice.depth() > 0 && name.slice.refines(other.slice); });
   };
-  std::vector<Slice> names(same_traffic.begin(), same_traffic.end());
   std::erase_if(names, needless);
-  return *std::ranges::min_element(names, smaller_action);
+  const auto vague = [](const Name& name) { return !name.slice.names_servers(); };
+  if (!std::ranges::all_of(names, vague)) std::erase_if(names, vague);
+  const auto least = static_cast<double>(std::ranges::min_element(names, {}, &Name::tokens)->tokens);
+  std::erase_if(names,
+                [&](const Name& name) { return static_cast<double>(name.tokens) > kMoreTraffic * least; });
+  return std::ranges::min_element(names, smaller_action, &Name::slice)->slice;
 }
 
 /// How much of the weight of the items that accuse `slice` also accuses `other`.
@@ -135,33 +149,39 @@ void Attribution::refresh(Suspect& suspect) const {
   suspect.fresh = true;
 }
 
-/// Slices with one of these in common have the same traffic: all of it, or all since they were copied. An
-/// endpoint and itself with its present fingerprint are one, though it had another fingerprint once.
-Attribution::Traffic Attribution::traffic(const Lattice& lattice, const Suspect& suspect) {
-  const NodeInfo& about = lattice.info(suspect.node);
-  Traffic result;
-  if (about.items >= kTellingItems) result.ever = about.traffic;
-  if (about.items - suspect.items_before >= kTellingItemsLately)
-    result.lately = about.traffic - suspect.traffic_before;
-  return result;
+/// Whether two suspects have the same traffic: all of it; or all since they were copied, and no telling
+/// evidence from before. An endpoint and itself with its present fingerprint are one, though it had another
+/// fingerprint once.
+bool Attribution::same(const Lattice& lattice, const Suspect& a, const Suspect& b) const {
+  if (a.node == b.node) return true;
+  const NodeInfo &one = lattice.info(a.node), &other = lattice.info(b.node);
+  if (one.items >= kTellingItems && other.items >= kTellingItems && one.traffic == other.traffic) return true;
+  return one.items - a.items_before >= kTellingItemsLately &&
+         other.items - b.items_before >= kTellingItemsLately &&
+         one.traffic - a.traffic_before == other.traffic - b.traffic_before &&
+         std::abs(a.log_m - b.log_m) < settings_.log_lead;
 }
 
 /// The best suspects, one for each traffic.
 std::vector<std::size_t> Attribution::ranking(const Lattice& lattice) const {
-  std::vector<std::size_t> ranked(suspects_.size());
-  std::iota(ranked.begin(), ranked.end(), std::size_t{0});
-  std::ranges::sort(ranked, [&](auto a, auto b) {
+  std::vector<std::size_t> order(suspects_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, [&](auto a, auto b) {
     return suspects_[a].score != suspects_[b].score ? suspects_[a].score > suspects_[b].score : a < b;
   });
-  std::unordered_set<std::uint64_t> ever, lately;
-  std::erase_if(ranked, [&](auto i) {
-    const Traffic its = traffic(lattice, suspects_[i]);
-    const bool again = (its.ever && ever.contains(*its.ever)) || (its.lately && lately.contains(*its.lately));
-    if (its.ever) ever.insert(*its.ever);
-    if (its.lately) lately.insert(*its.lately);
-    return again;
-  });
-  ranked.resize(std::min(ranked.size(), kRanked));
+  std::vector<std::size_t> ranked;
+  std::unordered_set<std::uint64_t> ever;
+  std::unordered_map<std::uint64_t, std::vector<std::size_t>> lately;
+  for (const std::size_t i : order) {
+    const Suspect& suspect = suspects_[i];
+    const NodeInfo& about = lattice.info(suspect.node);
+    if (about.items >= kTellingItems && !ever.insert(about.traffic).second) continue;
+    auto& alike = lately[about.traffic - suspect.traffic_before];
+    if (std::ranges::any_of(alike, [&](auto j) { return same(lattice, suspect, suspects_[j]); })) continue;
+    alike.push_back(i);
+    ranked.push_back(i);
+    if (ranked.size() == kRanked) break;
+  }
   return ranked;
 }
 
@@ -187,6 +207,21 @@ std::vector<Hypothesis> Attribution::hypotheses(std::span<const Accusation> accu
   return result;
 }
 
+/// Of the suspect's log M, what its leading bet has of items that are not in the other slice, at most.
+/// Nothing where no node holds what is in both.
+std::optional<double> Attribution::outside(const Lattice& lattice, const Suspect& suspect,
+                                           const Slice& other) const {
+  if (suspect.slice.excludes(other)) return suspect.log_m;
+  const auto both = suspect.slice.both(other);
+  const NodeId node = both ? lattice.find(*both) : kNoNode;
+  if (node == kNoNode) return std::nullopt;
+  const auto at = at_.find(node);
+  const auto levels = at == at_.end() ? lattice.log_sr(node) : std::span(suspects_[at->second].log_sr);
+  const std::size_t lead = leading_cell(suspect.log_sr, log_weights_);
+  const auto inside = std::max(static_cast<double>(levels[lead]), -log_threshold_);
+  return std::min(suspect.log_m, static_cast<double>(suspect.log_sr[lead]) - inside);
+}
+
 std::optional<Culprit> Attribution::decide(Lattice& lattice, Tick tick) {
   if (!running()) return std::nullopt;
   for (Suspect& suspect : suspects_) refresh(suspect);
@@ -195,7 +230,9 @@ std::optional<Culprit> Attribution::decide(Lattice& lattice, Tick tick) {
   std::vector<float> weights;
   for (const Accusation& item : items) weights.push_back(item.weight);
   const auto candidates = hypotheses(items, ranked);
-  const Explanation best = explain(candidates, weights);
+  const Explanation best = explain(candidates, weights, [&](std::size_t a, std::size_t b) {
+    return outside(lattice, suspects_[ranked[a]], suspects_[ranked[b]].slice);
+  });
   cell_ = leading_cell(suspects_[ranked[best.member[0].hypothesis]].log_sr, log_weights_);
   for (const Explanation::Member& member : std::span(best.member).first(best.size)) {
     const Suspect& suspect = suspects_[ranked[member.hypothesis]];
@@ -225,29 +262,36 @@ Culprit Attribution::name(const Lattice& lattice, const Suspect& suspect, double
   culprit.onset = suspect.onset[culprit.cell];
   culprit.alarmed = alarmed_;
   culprit.decided = tick;
-  const Traffic its = traffic(lattice, suspect);
-  for (const Suspect& other : suspects_)
-    if (other.node == suspect.node || its.same(traffic(lattice, other)))
-      culprit.same_traffic.push_back(other.slice);
-  culprit.slice = least_action(culprit.same_traffic);
+  std::vector<Name> names;
+  for (const Suspect& other : suspects_) {
+    if (!same(lattice, suspect, other)) continue;
+    names.push_back({other.slice, lattice.info(other.node).tokens});
+    culprit.same_traffic.push_back(other.slice);
+  }
+  culprit.slice = least_action(std::move(names));
   std::erase(culprit.same_traffic, culprit.slice);
   return culprit;
 }
 
 void Attribution::peel(Lattice& lattice, const Slice& culprit) {
+  // Takes off what the culprit's items gave. Where that is most of the evidence the rest is too uncertain:
+  // the slice starts afresh, as it does in the lattice.
   const auto items = accusing(lattice);
+  std::vector<double> kept;
+  for (const Suspect& suspect : suspects_) {
+    const double apart = 1 - shared_weight(items, suspect.slice, culprit);
+    const double beyond = outside(lattice, suspect, culprit).value_or(suspect.log_m);
+    kept.push_back(apart < kSharedMost ? 0 : std::min(suspect.log_m * apart, beyond));
+  }
   std::vector<Suspect> left;
   bool alarming = false;
-  for (Suspect& suspect : suspects_) {
+  for (std::size_t i = 0; i < suspects_.size(); ++i) {
+    Suspect& suspect = suspects_[i];
     lattice.watch(suspect.node, false);
-    // Takes off the share of the evidence that the culprit's items gave. Where that is most of it the rest is
-    // too uncertain: the slice starts afresh, as it does in the lattice.
-    const double shared = shared_weight(items, suspect.slice, culprit);
-    const double kept = suspect.log_m * (1 - shared);
-    if (shared > kSharedMost || kept < kWorthCopying) continue;
-    for (float& level : suspect.log_sr) level -= static_cast<float>(suspect.log_m - kept);
+    if (kept[i] < kWorthCopying) continue;
+    for (float& level : suspect.log_sr) level -= static_cast<float>(suspect.log_m - kept[i]);
     suspect.fresh = false;
-    alarming = alarming || kept >= log_threshold_;
+    alarming = alarming || kept[i] >= log_threshold_;
     left.push_back(std::move(suspect));
   }
   lattice.peel(culprit);

@@ -79,20 +79,15 @@ class Attribution final : public LatticeObserver {
     std::vector<float> log_sr = {};
     std::vector<Tick> onset = {};
   };
-  struct Traffic {
-    std::optional<std::uint64_t> ever, lately;  // sums of item tags; none while too few to tell by
-
-    [[nodiscard]] bool same(const Traffic& other) const {
-      return (ever && ever == other.ever) || (lately && lately == other.lately);
-    }
-  };
   void copy(Lattice& lattice, NodeId node);
   void refresh(Suspect& suspect) const;
-  [[nodiscard]] static Traffic traffic(const Lattice& lattice, const Suspect& suspect);
+  [[nodiscard]] bool same(const Lattice& lattice, const Suspect& a, const Suspect& b) const;
   [[nodiscard]] std::vector<std::size_t> ranking(const Lattice& lattice) const;
   [[nodiscard]] std::vector<Accusation> accusing(const Lattice& lattice) const;
   [[nodiscard]] std::vector<Hypothesis> hypotheses(std::span<const Accusation> accusing,
                                                    std::span<const std::size_t> ranked) const;
+  [[nodiscard]] std::optional<double> outside(const Lattice& lattice, const Suspect& suspect,
+                                              const Slice& other) const;
   [[nodiscard]] bool convicted(const Suspect& suspect, const Explanation::Member& member) const;
   [[nodiscard]] Culprit name(const Lattice& lattice, const Suspect& suspect, double lead, Tick tick) const;
   void peel(Lattice& lattice, const Slice& culprit);

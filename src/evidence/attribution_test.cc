@@ -133,6 +133,24 @@ TEST_F(HandMade, WhatDiffersInThePastAloneIsNoRival) {
   EXPECT_LT(sent, 500u);
 }
 
+// For a while all answers come from some of the servers, as when the others are out: then whatever holds all
+// has the same traffic as these. To act on: what had least of it, and says which servers.
+TEST_F(HandMade, WhatHeldMoreBeforeIsNotBlamedForTheSameTraffic) {
+  const auto server = [](ValueId hardware, ValueId batch) {
+    Coordinates where;
+    where[Attribute::fingerprint] = 1;
+    where[Attribute::hardware] = hardware;
+    where[Attribute::batch_size] = batch;
+    return where;
+  };
+  for (ValueId i = 0; i < 400; ++i) ASSERT_FALSE(window({{server(1 + i % 2, 1), false}}));
+  std::optional<Culprit> culprit;
+  for (ValueId i = 0; i < 1000 && !culprit; ++i) culprit = window({{server(2, 2), i % 10 == 0}});
+  ASSERT_TRUE(culprit);
+  const Slice::Term hardware[] = {{Attribute::hardware, 2}};
+  EXPECT_EQ(culprit->slice, Slice(hardware));
+}
+
 TEST_F(HandMade, SameTrafficIsOneCulpritNamedByTheSmallestAction) {
   for (ValueId i = 0; i < 60; ++i) ASSERT_FALSE(window({{at(1 + i % 3, 1 + i % 5), false}}));
   std::optional<Culprit> culprit;

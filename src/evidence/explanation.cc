@@ -14,8 +14,9 @@ constexpr std::size_t kStarts = 32;
 
 class Explainer {
  public:
-  Explainer(std::span<const Hypothesis> hypotheses, std::span<const float> weights)
-      : hypotheses_(hypotheses), weights_(weights) {
+  Explainer(std::span<const Hypothesis> hypotheses, std::span<const float> weights,
+            const OutsideEvidence& outside)
+      : hypotheses_(hypotheses), weights_(weights), outside_(outside) {
     for (const Hypothesis& hypothesis : hypotheses)
       weight_.push_back(weight(hypothesis.items, hypothesis.items));
   }
@@ -25,14 +26,19 @@ class Explainer {
   /// What `candidate` adds beside `others`.
   [[nodiscard]] double gain(std::size_t candidate, std::span<const std::size_t> others) const {
     const Hypothesis& hypothesis = hypotheses_[candidate];
-    double shared = 0;
+    double shared = 0, left = hypothesis.log_m;
     for (const std::size_t other : others) {
       if (weight_[candidate] > 0)
         shared += weight(hypothesis.items, hypotheses_[other].items) / weight_[candidate];
       else
         shared = 1;  // its items are forgotten; then it may not claim to be a fault of its own
     }
-    return hypothesis.log_m * (1 - std::min(shared, 1.0)) - hypothesis.cost;
+    left *= 1 - std::min(shared, 1.0);
+    // What costs more is asked where it can still matter.
+    double known = hypothesis.log_m;
+    for (std::size_t i = 0; i < others.size() && std::min(left, known) > hypothesis.cost; ++i)
+      if (const auto outside = outside_(candidate, others[i])) known -= hypothesis.log_m - *outside;
+    return std::min(left, known) - hypothesis.cost;
   }
 
   [[nodiscard]] Explanation grow(std::size_t start) const {
@@ -85,14 +91,16 @@ class Explainer {
 
   std::span<const Hypothesis> hypotheses_;
   std::span<const float> weights_;
+  const OutsideEvidence& outside_;
   std::vector<double> weight_;  // of all items of each hypothesis
 };
 
 }  // namespace
 
-Explanation explain(std::span<const Hypothesis> hypotheses, std::span<const float> item_weights) {
+Explanation explain(std::span<const Hypothesis> hypotheses, std::span<const float> item_weights,
+                    const OutsideEvidence& outside) {
   TK_ASSERT(!hypotheses.empty());
-  const Explainer explainer(hypotheses, item_weights);
+  const Explainer explainer(hypotheses, item_weights, outside);
   Explanation best;
   for (std::size_t start = 0; start < std::min(kStarts, hypotheses.size()); ++start) {
     const Explanation now = explainer.grow(start);

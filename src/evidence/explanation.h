@@ -10,6 +10,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -34,9 +36,12 @@ struct Explanation {
   double score = 0;  ///< sum of what the members add
 };
 
+/// outside(a, b): the log M of what hypothesis a holds and b does not, at most; nothing where unknown.
+using OutsideEvidence = std::function<std::optional<double>(std::size_t a, std::size_t b)>;
+
 /// Requires: hypotheses not empty, by falling log_m - cost; each has a bit for every item. Greedy, from each
-/// of the best few: cost O(32 * 3 * hypotheses * items / 64).
-[[nodiscard]] Explanation explain(std::span<const Hypothesis> hypotheses,
-                                  std::span<const float> item_weights);
+/// of the best few: cost O(32 * 3 * hypotheses * items / 64), and as many calls of `outside` as pairs.
+[[nodiscard]] Explanation explain(std::span<const Hypothesis> hypotheses, std::span<const float> item_weights,
+                                  const OutsideEvidence& outside);
 
 }  // namespace truekeel::evidence

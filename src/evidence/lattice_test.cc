@@ -46,6 +46,13 @@ TEST(Slice, TheSmallestActionNamesTheCulprit) {
   EXPECT_TRUE(slice({{version, 1}}).refines(Slice()));
   EXPECT_FALSE(slice({{version, 1}}).refines(slice({{version, 1}})));
   EXPECT_FALSE(slice({{endpoint, 1}, {version, 1}}).refines(slice({{version, 2}})));
+  EXPECT_EQ(slice({{endpoint, 1}, {pool, 3}}).both(slice({{version, 1}, {pool, 3}})),
+            slice({{endpoint, 1}, {version, 1}, {pool, 3}}));
+  EXPECT_EQ(slice({{endpoint, 1}}).both(Slice()), slice({{endpoint, 1}}));
+  EXPECT_FALSE(slice({{endpoint, 1}, {pool, 3}}).both(slice({{version, 1}, {hardware, 2}})));
+  EXPECT_TRUE(slice({{endpoint, 1}, {pool, 3}}).names_servers());
+  EXPECT_FALSE(Slice().names_servers());
+  EXPECT_FALSE(slice({{endpoint, 1}, {batch_size, 3}}).names_servers());
 }
 
 TEST(Slice, NamesComeBackAndAreBounded) {

@@ -64,6 +64,11 @@ bool Slice::client_derived() const {
   return false;
 }
 
+bool Slice::names_servers() const {
+  // Terms are in the order of attributes.
+  return depth_ > 0 && term(depth_ - 1).attribute <= Attribute::pool;
+}
+
 std::uint64_t Slice::hash() const {
   return mix(mix(packed_[0] + 0x9e3779b97f4a7c15) ^ packed_[1] ^
              static_cast<std::uint64_t>(packed_[2]) << 32);
@@ -72,6 +77,16 @@ std::uint64_t Slice::hash() const {
 bool Slice::refines(const Slice& other) const {
   return depth_ > other.depth_ && std::ranges::includes(std::span(packed_).first(depth_),
                                                         std::span(other.packed_).first(other.depth_));
+}
+
+std::optional<Slice> Slice::both(const Slice& other) const {
+  std::array<Term, 2 * kDepthMax> terms;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < depth_; ++i) terms[count++] = term(i);
+  for (std::size_t i = 0; i < other.depth_; ++i)
+    if (std::ranges::find(packed_, other.packed_[i]) == packed_.end()) terms[count++] = other.term(i);
+  if (count > kDepthMax) return std::nullopt;
+  return Slice(std::span(terms).first(count));
 }
 
 bool smaller_action(const Slice& a, const Slice& b) {

@@ -79,8 +79,14 @@ class Slice {
   [[nodiscard]] bool excludes(const Slice& other) const;
   /// True when it asks for all that `other` asks for, and for more.
   [[nodiscard]] bool refines(const Slice& other) const;
+  /// What belongs to both. Nothing when that takes more than kDepthMax terms. Requires: neither excludes the
+  /// other.
+  [[nodiscard]] std::optional<Slice> both(const Slice& other) const;
   /// True when it contains an attribute that clients shape.
   [[nodiscard]] bool client_derived() const;
+  /// True when it says which servers alone, and so invites an action: neither everything nor a kind of
+  /// request.
+  [[nodiscard]] bool names_servers() const;
   [[nodiscard]] std::uint64_t hash() const;
 
   bool operator==(const Slice&) const = default;
