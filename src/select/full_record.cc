@@ -1,37 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select/full_record.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
+#include <span>
 
-#include "select/bracket.h"
 #include "select/logarithm.h"
 #include "select/mass.h"
 #include "select/survey.h"
+#include "select/tail.h"
 
 namespace truekeel::select {
 
-/// From the lowest cut to the highest: what is above one is among what is above the one before. Lists it as
-/// soon as it is short.
 TailSums sums_above_cuts(const Blocks& raw, Scale scale, std::uint64_t total, Buffers& buffers) {
-  const auto groups = buffers.groups.first(static_cast<std::size_t>(raw.count()) * kGroups);
-  Candidates& list = buffers.list;
-  TailSums above{};
-  bool listed = false;
-  for (std::size_t cut = above.size(); cut-- > 0;) {
-    const std::uint64_t least = share_of(kTailCuts[cut], total);
+  std::array<Ordinal, kTailCuts.size()> ordinals{};  // from the lowest cut to the highest
+  std::size_t count = 0;
+  while (count < ordinals.size()) {
+    const std::uint64_t least = share_of(kTailCuts[kTailCuts.size() - 1 - count], total);
     if (least > kWeightMax) break;  // not even the top reaches it
-    const Ordinal ordinal = ordinal_with_weight(least, scale);
-    if (listed) {
-      retain(list, Cut::at_least(ordinal));
-    } else {
-      list.count = 0;
-      listed = !many_at_least(groups, ordinal);
-      if (listed) collect(raw, groups, ordinal, list);
-    }
-    above[cut] =
-        listed ? weights_of(list.all(), scale, buffers.scratch.weights.first(list.count))
-               : sum_above(raw, groups, scale, {ordinal, ordinal}, false, buffers.block_mass, list).mass;
+    ordinals[count++] = ordinal_with_weight(least, scale);
   }
+  TailSums above{};
+  sums_at_least(raw, buffers.groups, scale, std::span(ordinals).first(count), buffers.scratch.ordinals,
+                std::span(above).first(count));
+  std::ranges::reverse(above);
   return above;
 }
 

@@ -6,8 +6,10 @@
 #include <hwy/foreach_target.h>
 
 #include <algorithm>
+#include <numbers>
 
 #include "base/assert.h"
+#include "select/logarithm.h"
 #include "select/parts-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -102,10 +104,22 @@ Ordinal weightless_below(Scale scale) {
 
 Ordinal ordinal_with_weight(std::uint64_t least, Scale scale) {
   TK_ASSERT(least >= 1 && least <= kWeightMax);
+  const auto enough = [&](std::int64_t ordinal) {
+    return weight_of(value_of_ordinal(static_cast<Ordinal>(ordinal)), scale) >= least;
+  };
+  // An exponential of infinite precision would have it here; ours is near enough for a few steps.
+  const double unit = static_cast<double>(kExponentOne) / static_cast<double>(scale.factor);  // an octave
+  const double distance =
+      (kWeightBits - natural_log(static_cast<double>(least)) * std::numbers::log2e) * unit;
+  const auto at = [&](double away) { return ordinal_of(static_cast<float>(scale.max - away)); };
   std::int64_t low = kForbiddenOrdinal, high = ordinal_of(scale.max);  // high has enough, low has not
+  const double margin = 0x1p-22 * distance + 0x1p-20 * unit;
+  const std::int64_t near_low = at(distance + margin), near_high = at(distance - margin);
+  if (near_low > low && !enough(near_low)) low = near_low;
+  if (near_high < high && enough(near_high)) high = near_high;
   while (low + 1 < high) {
-    const auto middle = static_cast<Ordinal>(low + (high - low) / 2);
-    (weight_of(value_of_ordinal(middle), scale) >= least ? high : low) = middle;
+    const std::int64_t middle = low + (high - low) / 2;
+    (enough(middle) ? high : low) = middle;
   }
   return static_cast<Ordinal>(high);
 }
