@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <mutex>
 
@@ -64,11 +65,15 @@ class MemoryStore final : public Store {
   }
 
  private:
-  using Requests = std::map<std::string, incident::RequestRecord, std::less<>>;
+  /// A process remembers fewer than a disk: about 5 MB of them.
+  static constexpr std::size_t kRequestsMax = 10'000;
 
   void put(const incident::Incident& value) { incidents_.insert_or_assign(value.number, value); }
   void put(const incident::Change& value) { changes_.insert_or_assign(value.number, value); }
-  void put(const incident::RequestRecord& value) { requests_.insert_or_assign(value.id, value); }
+  void put(const incident::RequestRecord& value) {
+    if (requests_.insert_or_assign(value.id, value).second) order_.push_back(value.id);
+    keep_newest_requests(kRequestsMax);
+  }
 
   template <class Map, class Key>
   std::optional<typename Map::mapped_type> find(const Map& map, const Key& key) {
@@ -84,18 +89,14 @@ class MemoryStore final : public Store {
   }
 
   void keep_newest_requests(std::size_t most) {
-    if (requests_.size() <= most) return;
-    std::vector<Requests::iterator> oldest;
-    for (auto at = requests_.begin(); at != requests_.end(); ++at) oldest.push_back(at);
-    const auto kept = oldest.end() - static_cast<std::ptrdiff_t>(most);
-    std::ranges::nth_element(oldest, kept, {}, [](Requests::iterator at) { return at->second.at; });
-    std::for_each(oldest.begin(), kept, [this](Requests::iterator at) { requests_.erase(at); });
+    for (; order_.size() > most; order_.pop_front()) requests_.erase(order_.front());
   }
 
   std::mutex mutex_;
   std::map<std::uint64_t, incident::Incident> incidents_;
   std::map<std::uint64_t, incident::Change> changes_;
-  Requests requests_;
+  std::map<std::string, incident::RequestRecord, std::less<>> requests_;
+  std::deque<std::string> order_;  // of requests_, the oldest first; those forgotten for their age may linger
 };
 
 }  // namespace

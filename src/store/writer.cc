@@ -12,6 +12,9 @@ namespace {
 /// Rows a transaction: enough that the sync at its end costs little for each.
 constexpr std::size_t kBatchMax = 1000;
 
+/// Records gather for so long: a wake-up of the thread costs more than to write one.
+constexpr Duration kGather = std::chrono::milliseconds(100);
+
 bool is_record(const Item& item) { return std::holds_alternative<incident::RequestRecord>(item); }
 
 WallTime system_now() {
@@ -38,23 +41,28 @@ Writer::~Writer() {
 }
 
 bool Writer::put(Item item) {
+  bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    const auto places = is_record(item) ? options_.queue_max : 2 * options_.queue_max;
-    if (queue_.size() >= places) {
+    const bool waits = is_record(item);
+    if (queue_.size() >= (waits ? options_.queue_max : 2 * options_.queue_max)) {
       ++dropped_;
       return false;
     }
     queue_.push_back(std::move(item));
     ++put_;
+    urgent_ = urgent_ || !waits || queue_.size() >= kBatchMax;
+    wake = queue_.size() == 1 || !waits || queue_.size() == kBatchMax;
   }
-  changed_.notify_all();
+  if (wake) changed_.notify_all();
   return true;
 }
 
 bool Writer::flush(Duration most) {
   std::unique_lock lock(mutex_);
   const auto all = put_;
+  urgent_ = true;
+  changed_.notify_all();
   return changed_.wait_for(lock, most, [&] { return tried_ >= all; }) && !failing_;
 }
 
@@ -75,6 +83,7 @@ bool Writer::take_batch() {
   std::unique_lock lock(mutex_);
   if (batch_.empty()) {
     changed_.wait_until(lock, prune_due_, [this] { return ending_ || !queue_.empty(); });
+    if (!queue_.empty()) changed_.wait_for(lock, kGather, [this] { return ending_ || urgent_; });
   } else {  // the last attempt failed
     changed_.wait_for(lock, options_.retry, [this] { return ending_; });
   }
@@ -83,6 +92,7 @@ bool Writer::take_batch() {
     batch_.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
+  urgent_ = !queue_.empty();
   return true;
 }
 

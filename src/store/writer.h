@@ -35,7 +35,8 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  /// False when there is no room; the item is then dropped and counted.
+  /// False when there is no room; the item is then dropped and counted. A request's record is written within
+  /// a tenth of a second, everything else at once.
   bool put(Item item);
 
   /// Waits until all that was put before has been tried. True when it is in the store; false when that takes
@@ -70,6 +71,7 @@ class Writer {
   std::uint64_t put_ = 0, tried_ = 0;
   std::uint64_t written_ = 0, dropped_ = 0;
   std::optional<std::string> failing_;
+  bool urgent_ = false;  // what is queued should not wait for more
   bool ending_ = false;
   std::thread thread_;
 };
