@@ -6,7 +6,10 @@
 #include <prometheus/histogram.h>
 #include <prometheus/text_serializer.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 
 namespace truekeel::gateway {
 namespace {
@@ -69,33 +72,60 @@ Metrics::Metrics()
           family<prometheus::Gauge>(registry_, "truekeel_endpoint_in_flight", "Calls under way.")),
       epoch_(family<prometheus::Gauge>(registry_, "truekeel_affinity_epoch", "Bumped by unstick.")) {}
 
-void Metrics::on_call(const CallRecord& call) {
-  const prometheus::Labels operation = {{"gen_ai_operation_name", std::string(call.operation)},
-                                        {"gen_ai_request_model", call.model}};
-  requests_
-      .Add({{"model", call.model},
-            {"pool", call.pool},
-            {"endpoint", call.endpoint},
-            {"class", call.context_class},
-            {"counted", call.counted},
-            {"status", std::to_string(call.status)},
-            {"end", std::string(call.end)}})
-      .Increment();
-  if (call.endpoint.empty()) return;
-  auto served = operation;
-  served.emplace("pool", call.pool);
-  duration_.Add(served, kDuration).Observe(seconds(call.total));
+/// The time series of a call. Labels are maps of strings: made for every call, they cost more than all else.
+Metrics::CallSeries Metrics::series_of(const CallRecord& call) {
+  thread_local std::string key;
+  key.clear();
+  for (const std::string_view part :
+       {std::string_view(call.model), std::string_view(call.pool), std::string_view(call.endpoint),
+        std::string_view(call.context_class), std::string_view(call.counted), call.end, call.operation}) {
+    key.append(part).push_back('\0');
+  }
+  fmt::format_to(std::back_inserter(key), "{} {} {}", call.status, call.first_token.has_value(),
+                 call.input_tokens.has_value());
+  const std::lock_guard lock(series_mutex_);
+  const auto known = series_.find(key);
+  return known != series_.end() ? known->second : series_.emplace(key, make_series(call)).first->second;
+}
+
+Metrics::CallSeries Metrics::make_series(const CallRecord& call) {
+  CallSeries series{.requests = &requests_.Add({{"model", call.model},
+                                                {"pool", call.pool},
+                                                {"endpoint", call.endpoint},
+                                                {"class", call.context_class},
+                                                {"counted", call.counted},
+                                                {"status", std::to_string(call.status)},
+                                                {"end", std::string(call.end)}})};
+  if (call.endpoint.empty()) return series;
+  prometheus::Labels served = {{"gen_ai_operation_name", std::string(call.operation)},
+                               {"gen_ai_request_model", call.model},
+                               {"pool", call.pool}};
+  series.duration = &duration_.Add(served, kDuration);
   if (call.first_token) {
-    first_token_.Add(served, kFirstToken).Observe(seconds(*call.first_token));
+    series.first_token = &first_token_.Add(served, kFirstToken);
+    series.per_token = &per_token_.Add(served, kPerToken);
+  }
+  served["gen_ai_token_type"] = "output";
+  series.output = &tokens_.Add(served);
+  served["gen_ai_token_type"] = "input";
+  if (call.input_tokens) series.input = &tokens_.Add(served);
+  return series;
+}
+
+void Metrics::on_call(const CallRecord& call) {
+  const CallSeries series = series_of(call);
+  series.requests->Increment();
+  if (call.endpoint.empty()) return;
+  series.duration->Observe(seconds(call.total));
+  if (call.first_token) {
+    series.first_token->Observe(seconds(*call.first_token));
     if (call.output_tokens > 1) {
-      per_token_.Add(served, kPerToken)
-          .Observe(seconds(call.total - *call.first_token) / static_cast<double>(call.output_tokens - 1));
+      series.per_token->Observe(seconds(call.total - *call.first_token) /
+                                static_cast<double>(call.output_tokens - 1));
     }
   }
-  served.emplace("gen_ai_token_type", "output");
-  tokens_.Add(served).Increment(static_cast<double>(call.output_tokens));
-  served["gen_ai_token_type"] = "input";
-  if (call.input_tokens) tokens_.Add(served).Increment(static_cast<double>(*call.input_tokens));
+  series.output->Increment(static_cast<double>(call.output_tokens));
+  if (call.input_tokens) series.input->Increment(static_cast<double>(*call.input_tokens));
 }
 
 void Metrics::on_retry(const std::string& endpoint, std::string_view outcome) {

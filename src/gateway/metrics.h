@@ -6,9 +6,11 @@
 #include <prometheus/registry.h>
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/time.h"
@@ -50,6 +52,14 @@ class Metrics {
   [[nodiscard]] std::string text(const fleet::Fleet& fleet, Instant now);
 
  private:
+  struct CallSeries {
+    prometheus::Counter* requests = nullptr;
+    prometheus::Histogram *duration = nullptr, *first_token = nullptr, *per_token = nullptr;
+    prometheus::Counter *output = nullptr, *input = nullptr;
+  };
+  [[nodiscard]] CallSeries series_of(const CallRecord& call);
+  [[nodiscard]] CallSeries make_series(const CallRecord& call);
+
   prometheus::Registry registry_;
   prometheus::Family<prometheus::Histogram>& duration_;
   prometheus::Family<prometheus::Histogram>& first_token_;
@@ -67,6 +77,9 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& endpoint_ready_;
   prometheus::Family<prometheus::Gauge>& endpoint_in_flight_;
   prometheus::Family<prometheus::Gauge>& epoch_;
+
+  std::mutex series_mutex_;
+  std::unordered_map<std::string, CallSeries> series_;  // by the call's labels
 };
 
 }  // namespace truekeel::gateway
