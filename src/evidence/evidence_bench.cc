@@ -70,7 +70,7 @@ void lattice_item(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * 15);
   state.counters["nodes"] = static_cast<double>(lattice.nodes());
 }
-BENCHMARK(lattice_item)->Arg(4)->Arg(100)->Arg(1000);
+BENCHMARK(lattice_item)->Arg(4)->Arg(100)->Arg(1000)->Arg(10'000);
 
 /// Fills a lattice of the widest signal to a million nodes; the figure that counts is `MiB`.
 void million_nodes(benchmark::State& state) {
