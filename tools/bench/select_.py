@@ -162,7 +162,7 @@ def cpu() -> str:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./dev bench select", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one object on standard output, nothing else")
-    parser.add_argument("--seconds", default="1.5", help="for each configuration (default 1.5)")
+    parser.add_argument("--seconds", default="1.5", help="for each configuration and each recorded row (default 1.5)")
     parser.add_argument("--torch-python", default=sys.executable, help="a Python that has PyTorch (default: this one, if it has)")
     args = parser.parse_args(argv)
 
