@@ -3,6 +3,8 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <string>
+#include <unordered_map>
 
 #include "store/store.h"
 
@@ -61,7 +63,7 @@ class MemoryStore final : public Store {
   }
 
   Result<std::optional<incident::RequestRecord>> request(std::string_view id) override {
-    return find(requests_, id);
+    return find(requests_, std::string(id));
   }
 
  private:
@@ -95,7 +97,7 @@ class MemoryStore final : public Store {
   std::mutex mutex_;
   std::map<std::uint64_t, incident::Incident> incidents_;
   std::map<std::uint64_t, incident::Change> changes_;
-  std::map<std::string, incident::RequestRecord, std::less<>> requests_;
+  std::unordered_map<std::string, incident::RequestRecord> requests_;
   std::deque<std::string> order_;  // of requests_, the oldest first; those forgotten for their age may linger
 };
 

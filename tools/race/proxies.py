@@ -95,7 +95,7 @@ def start_haproxy(peers: Peers, folder: Path, upstream: str) -> Program:
 
 def start_truekeel(folder: Path, upstream: str, name: str, audited: bool) -> Program:
     endpoint = {"name": "s1", "url": upstream, "engine": "llama.cpp" if audited else "openai"}
-    settings = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "store": "memory", "audit": {"sample": int(audited)},
+    settings = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "store": f"sqlite:{folder / name}.db", "audit": {"sample": int(audited)},
                 "models": [{"name": "m", "tokenizer": "bound", "classes": [{"name": "all", "max_tokens": 1 << 20, "pool": "all"}]}],
                 "pools": {"all": {"endpoints": [endpoint]}}}
     file = folder / f"{name}.yaml"
