@@ -75,7 +75,8 @@ async def converse(url: str, clients: int, until: float, seed: int) -> Counter:
             body = {"model": "m", **record_tokens.body_of(kind, chance)}
             if chance.random() < 0.5:
                 body |= {"stream": True, "stream_options": {"include_usage": True}}
-            tokens[kind] += await asyncio.to_thread(generated, url, f"{number} {turn}", body)
+            count = await asyncio.to_thread(generated, url, f"{number} {turn}", body)
+            tokens[kind] += count
             turn += 1
 
     await asyncio.gather(*(client(number) for number in range(clients)))
