@@ -61,15 +61,40 @@ void tell_systemd_of_reload() {
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", now.tv_sec * 1'000'000LL + now.tv_nsec / 1000);
 }
 
-/// Returns at SIGINT or SIGTERM; at SIGHUP reads keys and certificates again.
-void serve_until_told(const sigset_t& signals, gateway::Gateway& gateway) {
+/// Every problem of the file as file:line:column: path: what is wrong; what to do.
+Result<fleet::Config> read_config(const std::string& file) {
+  const auto text = read_file(file, fleet::kMaxConfigBytes);
+  if (!text) return std::unexpected(text.error());
+  auto config = fleet::parse_config(*text);
+  if (config) return std::move(*config);
+  std::string problems;
+  for (const auto& problem : config.error()) {
+    problems += (problems.empty() ? "" : "\n") + fleet::format_problem(file, problem);
+  }
+  return fail(ErrorCode::invalid_argument, std::move(problems));
+}
+
+/// Models and pools, certificates and clients' keys: what is wrong stays as it was, and the log says why.
+void reload(const std::string& file, gateway::Gateway& gateway) {
+  const auto failed = [](const char* what, const Error& error) {
+    log_warning("gateway.reload_failed", {{"kept", what}, {"error", error.message}});
+  };
+  if (const auto read = gateway.read_files_again(); !read) failed("certificates or keys", read.error());
+  auto config = read_config(file);
+  if (!config) return failed("models and pools", config.error());
+  const auto needs_restart = gateway.replace(std::move(*config));
+  if (!needs_restart) return failed("models and pools", needs_restart.error());
+  for (const auto& key : *needs_restart) {
+    log_warning("gateway.needs_restart", {{"setting", key}, {"effect", "it keeps its old value until then"}});
+  }
+  log_info("gateway.reloaded", {{"file", file}});
+}
+
+/// Returns at SIGINT or SIGTERM; at SIGHUP reloads.
+void serve_until_told(const sigset_t& signals, const std::string& file, gateway::Gateway& gateway) {
   while (next_signal(signals) == SIGHUP) {
     tell_systemd_of_reload();
-    if (const auto reloaded = gateway.reload()) {
-      log_info("gateway.reloaded");
-    } else {
-      log_warning("gateway.reload_failed", {{"error", reloaded.error().message}});
-    }
+    reload(file, gateway);
     sd_notify(0, "READY=1");
   }
 }
@@ -98,16 +123,10 @@ int serve(const Arguments& arguments) {
             : arguments.log_level == "warning" ? LogLevel::warning
                                                : LogLevel::info,
             arguments.log_format == "json" ? LogFormat::json : LogFormat::text);
-  const auto text = read_file(arguments.config, fleet::kMaxConfigBytes);
-  if (!text) {
-    fmt::print(stderr, "truekeel serve: {}\n", text.error().message);
-    return kUsage;
-  }
-  const auto config = fleet::parse_config(*text);
+  const auto config = read_config(arguments.config);
   if (!config) {
-    for (const auto& problem : config.error()) {
-      fmt::print(stderr, "{}\n", fleet::format_problem(arguments.config, problem));
-    }
+    const bool of_file = config.error().code == ErrorCode::invalid_argument;
+    fmt::print(stderr, "{}{}\n", of_file ? "" : "truekeel serve: ", config.error().message);
     return kUsage;
   }
   for (const auto& sentence : fleet::advice(*config)) log_warning("config.advice", {{"text", sentence}});
@@ -127,7 +146,7 @@ int serve(const Arguments& arguments) {
 
   std::atomic<bool> ending = false;
   std::thread announcer([&] { announce_readiness(**gateway, url, ending); });
-  serve_until_told(signals, **gateway);
+  serve_until_told(signals, arguments.config, **gateway);
   sd_notify(0, "STOPPING=1");
   ending = true;
   announcer.join();
@@ -160,7 +179,8 @@ void add_serve(CLI::App& app, Run& run) {
       "  truekeel --print-default-config > truekeel.yaml\n"
       "  truekeel check-config truekeel.yaml\n"
       "  truekeel serve -c truekeel.yaml\n"
-      "\nSIGHUP: clients' keys and certificates are read again. SIGTERM or Ctrl-C: readiness fails, answers "
+      "\nSIGHUP: models and pools, clients' keys and certificates are read again. SIGTERM or Ctrl-C: "
+      "readiness fails, answers "
       "under way may end, then the gateway does. A second one "
       "ends it at once.");
   command->callback([arguments, &run] { run = [arguments] { return serve(*arguments); }; });

@@ -44,7 +44,7 @@ void check_config(const Config& config) {
 void ask_fleet(const std::shared_ptr<const Config>& config) {
   const Instant now{};
   Fleet fleet(config, AffinitySecret("fuzz"), now);
-  for (EndpointId id = 0; id < fleet.size(); ++id) {
+  for (const auto id : fleet.endpoints()) {
     TK_ASSERT(fleet.find(fleet.endpoint(id).name) == id);
     fleet.on_probe(id, ProbeResult::token, now);
   }

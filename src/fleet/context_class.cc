@@ -84,4 +84,12 @@ ContextPlan without_count(ContextPlan plan) {
   return plan;
 }
 
+std::optional<ContextPlan> plan_again(ContextPlan plan, const Config& config) {
+  plan.model = config.find_model(plan.model->name);
+  if (plan.model == nullptr) return std::nullopt;
+  if (plan.output.added) plan.output.tokens = plan.model->default_max_output;
+  plan.outcome = choose_class(plan.model->classes, plan.prompt, plan.output.tokens);
+  return without_count(plan);
+}
+
 }  // namespace truekeel::fleet

@@ -78,4 +78,7 @@ struct ContextPlan {
 /// The plan when no tokenizer answered.
 [[nodiscard]] ContextPlan without_count(ContextPlan plan);
 
+/// The plan by another configuration's model of that name; nothing when it has none.
+[[nodiscard]] std::optional<ContextPlan> plan_again(ContextPlan plan, const Config& config);
+
 }  // namespace truekeel::fleet

@@ -6,6 +6,7 @@ namespace truekeel::fleet {
 std::string_view default_config() {
   return R"(# Truekeel's configuration. Every value here is the default, except models and pools: put your own there.
 # Check it with: truekeel check-config FILE        Run it with: truekeel serve -c FILE
+# SIGHUP reads models and pools again, the rest needs a restart.
 
 listen: 127.0.0.1:8080          # where clients of the OpenAI and Anthropic APIs connect
 admin: 127.0.0.1:9090           # /metrics, /livez, /readyz and the admin API; on loopback only

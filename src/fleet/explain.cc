@@ -65,7 +65,7 @@ std::string fleet_json(const Fleet& fleet, Instant now) {
   const auto& pools = fleet.config()->pools;
   for (std::size_t i = 0; i < pools.size(); ++i) {
     Json endpoints = Json::array();
-    for (EndpointId id = 0; id < fleet.size(); ++id) {
+    for (const EndpointId id : fleet.endpoints()) {
       const auto member = fleet.view(id, now);
       if (member.pool == &pools[i]) endpoints.push_back(member_json(member));
     }

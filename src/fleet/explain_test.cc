@@ -15,7 +15,7 @@ using nlohmann::json;
 class ExplainTest : public testing::Test {
  protected:
   ExplainTest() {
-    for (EndpointId id = 0; id < fleet_.size(); ++id) fleet_.on_probe(id, ProbeResult::token, now_);
+    for (const auto id : fleet_.endpoints()) fleet_.on_probe(id, ProbeResult::token, now_);
   }
 
   json explain(TokenRange prompt, std::string_view fingerprint = "") const {

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 
 namespace truekeel::fleet {
+
 Refusal unknown_model(const Config& config, std::string_view name) {
   std::vector<std::string_view> served;
   served.reserve(config.models.size());
@@ -20,57 +21,59 @@ Refusal unknown_model(const Config& config, std::string_view name) {
 
 Fleet::Fleet(std::shared_ptr<const Config> config, const AffinitySecret& secret, Instant now)
     : config_(std::move(config)), secret_(secret), budget_(config_->retry, now) {
-  for (const auto& pool : config_->pools) {
-    const auto index = static_cast<std::uint32_t>(pools_.size());
-    const auto first = static_cast<EndpointId>(members_.size());
-    for (const auto& endpoint : pool.endpoints) {
-      members_.push_back({.config = &endpoint,
-                          .pool = index,
-                          .id = member_id(endpoint.name, secret_),
-                          .health = Health(config_->health)});
-    }
-    pools_.push_back({.first = first, .last = static_cast<EndpointId>(members_.size()), .load = &pool.load});
-  }
+  add_pools(roster_for(*config_));
+}
+
+const Fleet::Member& Fleet::at(EndpointId id) const {
+  const auto found = members_.find(id);
+  TK_ASSERT(found != members_.end());
+  return found->second;
 }
 
 bool Fleet::serves(const Member& member, bool last_resort, Instant now) {
-  if (member.drained) return false;
+  if (member.drained || member.removed) return false;
   const bool ready = member.health.ready(now);
   return last_resort ? !ready && member.health.alive() : ready;
 }
 
 bool Fleet::serves(const Pool& pool, Instant now) const {
-  return std::any_of(members_.begin() + pool.first, members_.begin() + pool.last, [&](const Member& member) {
-    return serves(member, false, now) || serves(member, true, now);
-  });
+  return std::ranges::any_of(
+      pool.members, [&](EndpointId id) { return serves(at(id), false, now) || serves(at(id), true, now); });
 }
 
 bool Fleet::begin(EndpointId endpoint) {
-  TK_ASSERT(endpoint < members_.size());
-  if (members_[endpoint].drained || full(members_[endpoint])) return false;
-  ++members_[endpoint].in_flight;
-  ++members_[endpoint].requests;
+  const auto found = members_.find(endpoint);
+  if (found == members_.end()) return false;
+  Member& member = found->second;
+  if (member.removed || member.drained || full(member)) return false;
+  ++member.in_flight;
+  ++member.requests;
   return true;
 }
 
 void Fleet::end(EndpointId endpoint, Outcome outcome, const AffinityKey& key, Instant now) {
-  TK_ASSERT(endpoint < members_.size() && members_[endpoint].in_flight > 0);
-  Member& member = members_[endpoint];
+  const auto found = members_.find(endpoint);
+  TK_ASSERT(found != members_.end() && found->second.in_flight > 0);
+  Member& member = found->second;
   --member.in_flight;
+  if (member.removed) {
+    if (member.in_flight == 0) members_.erase(found);
+    return;
+  }
   if (is_failure(outcome)) ++member.failures;
   if (member.health.on_outcome(outcome, key.hash, now) && may_eject(member, now)) member.health.eject(now);
   serve_waiting(now);
 }
 
-bool Fleet::may_eject(const Member& member, Instant now) const {
-  const Pool& pool = pools_[member.pool];
+bool Fleet::may_eject(const Member& suspect, Instant now) const {
+  const Pool& pool = pools_[suspect.pool];
   std::uint32_t ejected = 0, others_ready = 0;
-  for (EndpointId id = pool.first; id < pool.last; ++id) {
-    const Member& other = members_[id];
+  for (const EndpointId id : pool.members) {
+    const Member& other = at(id);
     if (now < other.health.ejected_until()) ++ejected;
-    if (&other != &member && serves(other, false, now)) ++others_ready;
+    if (&other != &suspect && serves(other, false, now)) ++others_ready;
   }
-  const double share = config_->health.max_ejected_fraction * (pool.last - pool.first);
+  const double share = config_->health.max_ejected_fraction * static_cast<double>(pool.members.size());
   return others_ready > 0 && ejected < std::max<std::uint32_t>(1, static_cast<std::uint32_t>(share));
 }
 
@@ -79,17 +82,17 @@ bool Fleet::take_retry(const FailedAttempt& failed, Instant now) {
 }
 
 void Fleet::on_probe(EndpointId endpoint, ProbeResult result, Instant now) {
-  TK_ASSERT(endpoint < members_.size());
-  members_[endpoint].probing = false;
-  members_[endpoint].health.on_probe(result, now);
+  const auto found = members_.find(endpoint);
+  if (found == members_.end()) return;  // removed meanwhile
+  found->second.probing = false;
+  found->second.health.on_probe(result, now);
 }
 
 std::vector<EndpointId> Fleet::take_due_probes(Instant now) {
   serve_waiting(now);
   std::vector<EndpointId> due;
-  for (EndpointId id = 0; id < members_.size(); ++id) {
-    Member& member = members_[id];
-    if (member.probing || now < member.health.probe_due()) continue;
+  for (auto& [id, member] : members_) {
+    if (member.removed || member.probing || now < member.health.probe_due()) continue;
     member.probing = true;
     due.push_back(id);
   }
@@ -99,7 +102,7 @@ std::vector<EndpointId> Fleet::take_due_probes(Instant now) {
 bool Fleet::set_drained(std::string_view endpoint, bool drained) {
   const auto id = find(endpoint);
   if (!id) return false;
-  Member& member = members_[*id];
+  Member& member = members_.at(*id);
   if (drained && !member.drained) member.requests_at_drain = member.requests;
   member.drained = drained;
   return true;
@@ -140,17 +143,23 @@ Fleet::Queue Fleet::queue(std::size_t pool_index, Instant now) const {
   return {queue.size(), queue.empty() ? Duration{} : now - queue.front().since};
 }
 
-std::vector<std::uint32_t> Fleet::in_flight() const {
-  std::vector<std::uint32_t> counts;
-  for (const Member& member : members_) counts.push_back(member.in_flight);
+std::vector<EndpointId> Fleet::endpoints() const {
+  std::vector<EndpointId> ids;
+  for (const Pool& pool : pools_) ids.insert(ids.end(), pool.members.begin(), pool.members.end());
+  return ids;
+}
+
+std::vector<std::pair<EndpointId, std::uint32_t>> Fleet::in_flight() const {
+  std::vector<std::pair<EndpointId, std::uint32_t>> counts;
+  for (const auto& [id, member] : members_) counts.emplace_back(id, member.in_flight);
   return counts;
 }
 
 MemberView Fleet::view(EndpointId endpoint, Instant now) const {
-  TK_ASSERT(endpoint < members_.size());
-  const Member& member = members_[endpoint];
-  return {.config = member.config,
-          .pool = &config_->pools[member.pool],
+  const Member& member = at(endpoint);
+  return {.held = member.held,
+          .config = member.config,
+          .pool = &member.held->pools[member.pool],
           .state = member.health.state(now),
           .drained = member.drained,
           .in_flight = member.in_flight,
@@ -160,14 +169,11 @@ MemberView Fleet::view(EndpointId endpoint, Instant now) const {
           .ejected_for = std::max(Duration::zero(), member.health.ejected_until() - now)};
 }
 
-const EndpointConfig& Fleet::endpoint(EndpointId id) const {
-  TK_ASSERT(id < members_.size());
-  return *members_[id].config;
-}
+const EndpointConfig& Fleet::endpoint(EndpointId id) const { return *at(id).config; }
 
 std::optional<EndpointId> Fleet::find(std::string_view endpoint) const {
-  for (EndpointId id = 0; id < members_.size(); ++id) {
-    if (members_[id].config->name == endpoint) return id;
+  for (const auto& [id, member] : members_) {
+    if (!member.removed && member.config->name == endpoint) return id;
   }
   return std::nullopt;
 }

@@ -29,8 +29,12 @@
 
 namespace truekeel::fleet {
 
-/// Numbers endpoints over all pools, in the order of the configuration.
+/// Numbers endpoints, at first over all pools in the order of the configuration. Never used again: what a
+/// reload adds gets new ones, what it removes keeps its own until the last call there has ended.
 using EndpointId = std::uint32_t;
+
+/// Which number each endpoint of a configuration has, pool by pool.
+using Roster = std::vector<std::vector<EndpointId>>;
 
 /// An endpoint that may serve a request, and as which class.
 struct Candidate {
@@ -86,6 +90,7 @@ struct Waiting {
 
 /// One endpoint as the admin API shows it.
 struct MemberView {
+  std::shared_ptr<const Config> held;  ///< what the pointers point into
   const EndpointConfig* config = nullptr;
   const PoolConfig* pool = nullptr;
   HealthState state = HealthState::starting;
@@ -101,7 +106,17 @@ class Fleet {
  public:
   Fleet(std::shared_ptr<const Config> config, const AffinitySecret& secret, Instant now);
 
-  /// Requires: the plan is of this Config's models and needs no count any more.
+  /// The numbers that another configuration's endpoints would have. An endpoint stays who it is while its
+  /// name, pool, URL, engine and upstream_model do. The same until the next replace().
+  [[nodiscard]] Roster roster_for(const Config& config) const;
+
+  /// Goes over to another configuration of models and pools. Endpoints that stay keep all that is known of
+  /// them, pools of the same name their epoch, endpoints of the same name their drain. What is removed gets
+  /// no new calls. Who waits goes on to wait in his pool's queue, or is told that his model is gone or his
+  /// queue full. Requires: all else is as before.
+  void replace(std::shared_ptr<const Config> config, Instant now);
+
+  /// Requires: the plan needs no count any more. A plan of an earlier Config is made anew.
   [[nodiscard]] std::expected<Decision, Refusal> route(const ContextPlan& plan, const AffinityKey& key,
                                                        Instant now) const;
 
@@ -150,7 +165,10 @@ class Fleet {
   /// True when each class could be served by its own pool.
   [[nodiscard]] bool complete(Instant now) const;
 
-  [[nodiscard]] std::size_t size() const { return members_.size(); }
+  /// Those of the configuration, in its order.
+  [[nodiscard]] std::vector<EndpointId> endpoints() const;
+  /// Whether there is still such an endpoint, removed or not.
+  [[nodiscard]] bool has(EndpointId endpoint) const { return members_.contains(endpoint); }
   [[nodiscard]] std::uint64_t epoch(std::size_t pool_index) const;
   /// Requests that wait for room there, and for how long the first of them has.
   struct Queue {
@@ -158,8 +176,9 @@ class Fleet {
     Duration longest{};
   };
   [[nodiscard]] Queue queue(std::size_t pool_index, Instant now) const;
-  /// Requests under way, by endpoint.
-  [[nodiscard]] std::vector<std::uint32_t> in_flight() const;
+  /// Requests under way, at all that has() tells of.
+  [[nodiscard]] std::vector<std::pair<EndpointId, std::uint32_t>> in_flight() const;
+  /// Requires here and below: has().
   [[nodiscard]] MemberView view(EndpointId endpoint, Instant now) const;
   [[nodiscard]] const EndpointConfig& endpoint(EndpointId id) const;
   [[nodiscard]] std::optional<EndpointId> find(std::string_view endpoint) const;
@@ -167,10 +186,12 @@ class Fleet {
 
  private:
   struct Member {
+    std::shared_ptr<const Config> held;
     const EndpointConfig* config;
-    std::uint32_t pool;
+    std::uint32_t pool;  ///< into held->pools, and into pools_ unless it is removed
     std::uint64_t id;
     Health health;
+    bool removed = false;
     bool drained = false;
     bool probing = false;
     std::uint32_t in_flight = 0;
@@ -179,8 +200,7 @@ class Fleet {
     std::uint64_t failures = 0;
   };
   struct Pool {
-    EndpointId first = 0;  ///< its members are [first, last)
-    EndpointId last = 0;
+    std::vector<EndpointId> members = {};
     std::uint64_t epoch = 0;
     const LoadSettings* load = nullptr;
     WaitQueue queue = {};
@@ -190,6 +210,11 @@ class Fleet {
   [[nodiscard]] bool serves(const Pool& pool, Instant now) const;
   [[nodiscard]] bool may_eject(const Member& member, Instant now) const;
   [[nodiscard]] bool set_drained(std::string_view endpoint, bool drained);
+  [[nodiscard]] const Member& at(EndpointId id) const;
+  void add_pools(const Roster& roster);
+  [[nodiscard]] std::optional<ContextPlan> current(const ContextPlan& plan) const;
+  void queue_again(std::vector<Waiter> waiters, Instant now);
+  void settle(Waiter waiter, Placement placement);
   [[nodiscard]] bool full(const Member& member) const;
   [[nodiscard]] Pool& pool_of(const Decision& decision);
   [[nodiscard]] bool begin_best(Decision& decision);
@@ -197,9 +222,10 @@ class Fleet {
   void append_candidates(const ContextPlan& plan, std::uint32_t first_class, const AffinityKey& key,
                          bool last_resort, Instant now, std::vector<Candidate>& order) const;
 
-  const std::shared_ptr<const Config> config_;
+  std::shared_ptr<const Config> config_;
   const AffinitySecret secret_;
-  std::vector<Member> members_;
+  std::map<EndpointId, Member> members_;
+  EndpointId next_id_ = 0;
   std::vector<Pool> pools_;
   RetryBudget budget_;
   Ticket last_ticket_ = 0;

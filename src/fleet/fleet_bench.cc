@@ -19,7 +19,7 @@ void BM_Route(benchmark::State& state) {
   }
   const Instant now{};
   Fleet fleet(config, AffinitySecret("bench"), now);
-  for (EndpointId id = 0; id < fleet.size(); ++id) fleet.on_probe(id, ProbeResult::token, now);
+  for (const auto id : fleet.endpoints()) fleet.on_probe(id, ProbeResult::token, now);
   const auto plan = plan_context(config->models[0], {10, 500}, std::nullopt);
   std::uint64_t key = 0;
   while (state.KeepRunning()) {

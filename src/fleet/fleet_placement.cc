@@ -64,8 +64,8 @@ void Fleet::append_candidates(const ContextPlan& plan, std::uint32_t first_class
     std::vector<RendezvousMember> present;
     std::vector<MemberLoad> loads;
     std::vector<EndpointId> ids;
-    for (EndpointId id = pool.first; id < pool.last; ++id) {
-      const Member& member = members_[id];
+    for (const EndpointId id : pool.members) {
+      const Member& member = at(id);
       if (!serves(member, last_resort, now)) continue;
       present.push_back({member.id, member.config->weight_milli});
       loads.push_back({member.in_flight, member.config->weight_milli});
@@ -76,7 +76,7 @@ void Fleet::append_candidates(const ContextPlan& plan, std::uint32_t first_class
     std::uint32_t rank = 0;
     for (const auto place : rendezvous_order(present, key, pool.epoch, secret_)) {
       order.push_back({.endpoint = ids[place],
-                       .config = members_[ids[place]].config,
+                       .config = at(ids[place]).config,
                        .class_index = index,
                        .epoch = pool.epoch,
                        .rank = rank++,
@@ -90,9 +90,18 @@ void Fleet::append_candidates(const ContextPlan& plan, std::uint32_t first_class
   }
 }
 
-std::expected<Decision, Refusal> Fleet::route(const ContextPlan& plan, const AffinityKey& key,
+std::optional<ContextPlan> Fleet::current(const ContextPlan& plan) const {
+  const bool ours = std::ranges::any_of(config_->models,
+                                        [&plan](const ModelConfig& model) { return &model == plan.model; });
+  return ours ? plan : plan_again(plan, *config_);
+}
+
+std::expected<Decision, Refusal> Fleet::route(const ContextPlan& planned, const AffinityKey& key,
                                               Instant now) const {
-  TK_ASSERT(!std::holds_alternative<CountNeeded>(plan.outcome));
+  TK_ASSERT(!std::holds_alternative<CountNeeded>(planned.outcome));
+  const auto made = current(planned);
+  if (!made) return std::unexpected(unknown_model(*config_, planned.model->name));
+  const ContextPlan& plan = *made;
   if (const auto* nothing = std::get_if<NothingFits>(&plan.outcome)) {
     return std::unexpected(too_long(plan, *nothing));
   }
@@ -153,7 +162,7 @@ std::expected<Waiting, Refusal> Fleet::wait(const ContextPlan& plan, const Affin
   Pool& pool = pool_of(*decision);
   const std::string& name = decision->model->classes[decision->order.front().class_index].pool;
   const LoadSettings& load = *pool.load;
-  pool.queue.push({++last_ticket_, plan, key, now, std::move(wake)});
+  pool.queue.push({++last_ticket_, *current(plan), key, now, std::move(wake)});
   serve_waiting(now);
   if (pool.queue.size() > load.queue_max) {
     pool.queue.remove(last_ticket_);
@@ -169,6 +178,11 @@ std::optional<Placement> Fleet::leave(Ticket ticket) {
   return std::nullopt;
 }
 
+void Fleet::settle(Waiter waiter, Placement placement) {
+  turns_.emplace(waiter.ticket, std::move(placement));
+  woken_.push_back(std::move(waiter.wake));
+}
+
 void Fleet::serve_waiting(Instant now) {
   for (Pool& pool : pools_) {
     while (!pool.queue.empty()) {
@@ -176,9 +190,29 @@ void Fleet::serve_waiting(Instant now) {
       auto decision = route(first.plan, first.key, now);
       if (decision && !begin_best(*decision)) break;
       if (decision) decision->waited = now - first.since;
-      Waiter served = pool.queue.pop();
-      turns_.emplace(served.ticket, std::move(decision));
-      woken_.push_back(std::move(served.wake));
+      settle(pool.queue.pop(), std::move(decision));
+    }
+  }
+}
+
+void Fleet::queue_again(std::vector<Waiter> waiters, Instant now) {
+  std::ranges::sort(waiters, {}, &Waiter::ticket);
+  for (Waiter& waiter : waiters) {
+    const auto plan = current(waiter.plan);
+    const auto decision = route(waiter.plan, waiter.key, now);
+    if (!decision) {
+      settle(std::move(waiter), std::unexpected(decision.error()));
+    } else {
+      waiter.plan = *plan;
+      pool_of(*decision).queue.push(std::move(waiter));
+    }
+  }
+  serve_waiting(now);
+  for (std::size_t i = 0; i < pools_.size(); ++i) {
+    Pool& pool = pools_[i];
+    while (pool.queue.size() > pool.load->queue_max) {
+      settle(pool.queue.pop_last(),
+             std::unexpected(queue_full(config_->pools[i].name, pool.load->queue_max, *pool.load)));
     }
   }
 }

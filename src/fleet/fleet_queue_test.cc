@@ -36,7 +36,7 @@ class QueueTest : public testing::Test {
   void open(Config config) {
     config_ = std::make_shared<const Config>(std::move(config));
     fleet_ = std::make_unique<Fleet>(config_, AffinitySecret("s"), now_);
-    for (EndpointId id = 0; id < fleet_->size(); ++id) fleet_->on_probe(id, ProbeResult::token, now_);
+    for (const auto id : fleet_->endpoints()) fleet_->on_probe(id, ProbeResult::token, now_);
   }
 
   ContextPlan plan(std::uint64_t tokens = 5) const {
@@ -89,7 +89,7 @@ TEST_F(QueueTest, ASessionLeavesAnEndpointThatHasMoreThanItsShare) {
 TEST_F(QueueTest, EqualLoadsGiveEqualOrdersOnEveryReplica) {
   open(test_config());
   Fleet other(config_, AffinitySecret("s"), now_);
-  for (EndpointId id = 0; id < other.size(); ++id) other.on_probe(id, ProbeResult::token, now_);
+  for (const auto id : other.endpoints()) other.on_probe(id, ProbeResult::token, now_);
   PhiloxStream random(4);
   for (int i = 0; i < 200; ++i) {
     const auto id = static_cast<EndpointId>(random.below(5));
@@ -213,7 +213,7 @@ class RandomQueue {
         queue_max_(static_cast<std::uint32_t>(random_.below(4))),
         config_(std::make_shared<const Config>(limited(limit_, queue_max_))),
         fleet_(config_, AffinitySecret("q"), now_) {
-    for (EndpointId id = 0; id < fleet_.size(); ++id) fleet_.on_probe(id, ProbeResult::token, now_);
+    for (const auto id : fleet_.endpoints()) fleet_.on_probe(id, ProbeResult::token, now_);
   }
 
   void step() {
@@ -272,7 +272,7 @@ class RandomQueue {
   }
 
   void check() const {
-    for (EndpointId id = 0; id < fleet_.size(); ++id) {
+    for (const auto id : fleet_.endpoints()) {
       const auto view = fleet_.view(id, now_);
       EXPECT_LE(view.in_flight, limit_);
       EXPECT_EQ(view.in_flight, std::ranges::count(running_, id));

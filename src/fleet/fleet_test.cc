@@ -23,7 +23,7 @@ class FleetTest : public testing::Test {
   explicit FleetTest(Config config = test_config())
       : config_(std::make_shared<const Config>(std::move(config))),
         fleet_(config_, AffinitySecret("s"), now_) {
-    for (EndpointId id = 0; id < fleet_.size(); ++id) fleet_.on_probe(id, ProbeResult::token, now_);
+    for (const auto id : fleet_.endpoints()) fleet_.on_probe(id, ProbeResult::token, now_);
   }
 
   std::expected<Decision, Refusal> route(std::uint64_t tokens, std::uint64_t key = 0) const {
@@ -111,7 +111,7 @@ TEST_F(FleetTest, KillingAServerMovesOnlyItsSessions) {
 
 TEST_F(FleetTest, AnotherReplicaAgreesWhateverItHasSeen) {
   Fleet other(config_, AffinitySecret("s"), now_ + std::chrono::hours(5));
-  for (EndpointId i = 0; i < other.size(); ++i) other.on_probe(i, ProbeResult::token, now_);
+  for (const auto i : other.endpoints()) other.on_probe(i, ProbeResult::token, now_);
   fail("s1", 2);
   for (std::uint64_t key = 0; key < 200; ++key) {
     const auto plan = plan_context(config_->models[0], TokenRange::exactly(5), 100);
@@ -256,7 +256,7 @@ class RandomFleet {
       : random_(seed), config_(make_config()), fleet_(config_, AffinitySecret("r"), now_) {}
 
   void step() {
-    const auto id = static_cast<EndpointId>(random_.below(fleet_.size()));
+    const auto id = static_cast<EndpointId>(random_.below(fleet_.endpoints().size()));
     const auto& name = fleet_.endpoint(id).name;
     now_ += std::chrono::milliseconds(random_.below(20'000));
     switch (random_.below(7)) {
@@ -314,7 +314,7 @@ class RandomFleet {
 
   std::size_t ready_in_pool(EndpointId id) const {
     std::size_t ready = 0;
-    for (EndpointId other = 0; other < fleet_.size(); ++other) {
+    for (const auto other : fleet_.endpoints()) {
       const auto view = fleet_.view(other, now_);
       const bool serves = view.state == HealthState::ready || view.state == HealthState::probation;
       if (view.pool == fleet_.view(id, now_).pool && serves && !view.drained) ++ready;

@@ -46,6 +46,13 @@ class WaitQueue {
     return first;
   }
 
+  Waiter pop_last() {
+    TK_ASSERT(!waiters_.empty());
+    Waiter last = std::move(waiters_.back());
+    waiters_.pop_back();
+    return last;
+  }
+
   /// False when it is not here.
   bool remove(Ticket ticket) {
     const auto found = std::ranges::lower_bound(waiters_, ticket, {}, &Waiter::ticket);

@@ -100,9 +100,9 @@ std::string message_id(const ClientCall& call) { return "msg_" + call.id.substr(
 struct Attempt::Where {
   const fleet::Decision& decision;
   const fleet::Candidate& candidate;
-  Upstream& upstream;
-  std::unique_ptr<sentinel::Look> look;  // where the answer is audited
-  bool with_limit = false;               // the limit of output is ours
+  const std::shared_ptr<Upstream> upstream;  // not null: the call has begun there
+  std::unique_ptr<sentinel::Look> look;      // where the answer is audited
+  bool with_limit = false;                   // the limit of output is ours
 };
 
 WholeAnswer error_answer(const ClientCall& call, const protocol::ApiError& error) {
@@ -126,7 +126,7 @@ void OpenStreams::cancel_all() {
 http::Task<AttemptResult> Attempt::run(ClientCall& call, const Ask& ask, const fleet::Decision& decision,
                                        const fleet::Candidate& candidate) {
   Where where{decision, candidate, shared_.upstream(candidate.endpoint), {}, false};
-  where.with_limit = decision.output.added && !where.upstream.refuses_limit();
+  where.with_limit = decision.output.added && !where.upstream->refuses_limit();
   look_at(call, ask, where);
   auto result = co_await send(call, ask, where);
   if (is_refused(result)) result = co_await ask_without_added(call, ask, where, std::move(result));
@@ -136,7 +136,8 @@ http::Task<AttemptResult> Attempt::run(ClientCall& call, const Ask& ask, const f
     if (end.how == sentinel::AnswerEnd::How::refused)
       call.record.signals = {audit_note(false, "no token was drawn")};
   }
-  if (fleet::is_failure(result.outcome)) where.upstream.note_failure();
+  call.record.fingerprint = where.upstream->fingerprint();
+  if (fleet::is_failure(result.outcome)) where.upstream->note_failure();
   shared_.fleet([&](fleet::Fleet& fleet) {
     fleet.end(candidate.endpoint, result.outcome, decision.affinity, net_.now());
   });
@@ -153,7 +154,7 @@ http::Task<AttemptResult> Attempt::ask_without_added(ClientCall& call, const Ask
     };
     const bool of_records =
         where.look && !where.look->plan.edits.empty() && (speaks_of("logprob") || speaks_of("audit"));
-    const bool of_limit = where.with_limit && speaks_of(limit_field(ask, where.upstream));
+    const bool of_limit = where.with_limit && speaks_of(limit_field(ask, *where.upstream));
     if (!of_records && !of_limit) break;
     if (where.look) where.look->tap->end({.how = sentinel::AnswerEnd::How::refused});
     where.look.reset();
@@ -162,7 +163,7 @@ http::Task<AttemptResult> Attempt::ask_without_added(ClientCall& call, const Ask
       call.record.signals = {audit_note(false, sentinel::name(sentinel::Skip::refused))};
     } else {
       where.with_limit = false;
-      where.upstream.refuse_limit();
+      where.upstream->refuse_limit();
       // The answer may be longer now.
       if (!without_records) look_at(call, ask, where);
     }
@@ -194,7 +195,7 @@ std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> Attempt::admit(co
   const auto& served = where.decision.model->classes[where.candidate.class_index];
   sentinel::Admission about{.context_class = served.name,
                             .window = served.max_tokens,
-                            .fingerprint = where.upstream.fingerprint(),
+                            .fingerprint = where.upstream->fingerprint(),
                             .client_version = sentinel::client_version(
                                 call.exchange.request().headers.find("user-agent").value_or("")),
                             .prompt = where.decision.prompt};
@@ -213,9 +214,9 @@ std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> Attempt::admit(co
 
 http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const Where& where) {
   const Instant now = net_.now();
-  http::CallOptions options{.first_byte = where.upstream.config().timeout,
-                            .idle = shared_.config().limits.idle,
-                            .deadline = now + where.upstream.config().timeout,
+  http::CallOptions options{.first_byte = where.upstream->config().timeout,
+                            .idle = shared_.settings().limits.idle,
+                            .deadline = now + where.upstream->config().timeout,
                             // As for retries: generating twice does no harm but cost.
                             .idempotent = true};
   std::optional<Duration> time_left;
@@ -225,14 +226,14 @@ http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const 
   }
   const auto credentials = shared_.has_clients() ? ClientCredentials::keep : ClientCredentials::pass_on;
   const auto head =
-      upstream_head(ask, call.exchange.request().headers, where.upstream, credentials, call.id, time_left);
+      upstream_head(ask, call.exchange.request().headers, *where.upstream, credentials, call.id, time_left);
   const auto added = where.look ? std::span<const protocol::JsonEdit>(where.look->plan.edits)
                                 : std::span<const protocol::JsonEdit>();
   const fleet::OutputLimit output{.tokens = where.decision.output.tokens, .added = where.with_limit};
-  const auto body = upstream_body(ask, output, where.upstream, added);
+  const auto body = upstream_body(ask, output, *where.upstream, added);
   http::Call upstream_call(client_);
   const CancelWhenGone cancel(call.exchange, upstream_call);
-  if (const auto sent = co_await upstream_call.send(where.upstream.address(), head, body, options); !sent) {
+  if (const auto sent = co_await upstream_call.send(where.upstream->address(), head, body, options); !sent) {
     co_return failed(call, where, sent.error());
   }
   const auto& answer = upstream_call.head();
@@ -265,7 +266,7 @@ http::Task<AttemptResult> Attempt::whole(ClientCall& call, const Ask& ask, const
   const auto facts = reader.read(answer.body);
   if (!facts) co_return failed(call, where, {http::CallFailure::protocol, facts.error().message});
   note_output(call, where);
-  where.upstream.note_fingerprint(facts->system_fingerprint);
+  where.upstream->note_fingerprint(facts->system_fingerprint);
   if (where.look) hand_to_audit(*where.look, *facts, answer.body);
   if (facts->usage) {
     call.record.output_tokens = facts->usage->completion_tokens;
@@ -283,7 +284,7 @@ http::Task<AttemptResult> Attempt::whole(ClientCall& call, const Ask& ask, const
   }
   if (call.explain) {
     answer.headers.set("x-truekeel-explain",
-                       fleet::explain_json(where.decision, where.candidate, where.upstream.fingerprint()));
+                       fleet::explain_json(where.decision, where.candidate, where.upstream->fingerprint()));
   }
   co_return result;
 }
@@ -295,7 +296,7 @@ http::Task<AttemptResult> Attempt::stream(ClientCall& call, const Ask& ask, cons
   add_own_headers(call, headers);
   if (call.explain) {
     headers.set("x-truekeel-explain",
-                fleet::explain_json(where.decision, where.candidate, where.upstream.fingerprint()));
+                fleet::explain_json(where.decision, where.candidate, where.upstream->fingerprint()));
   }
   const auto& prompt = where.decision.prompt;
   StreamRelay relay({.provider = call.route.provider,
@@ -313,7 +314,7 @@ http::Task<AttemptResult> Attempt::stream(ClientCall& call, const Ask& ask, cons
   streams_.calls_.erase(&upstream_call);
 
   const auto& facts = relay.facts();
-  where.upstream.note_fingerprint(facts.fingerprint);
+  where.upstream->note_fingerprint(facts.fingerprint);
   call.record.output_tokens = facts.usage ? facts.usage->completion_tokens : facts.output_events;
   if (facts.usage) call.record.input_tokens = facts.usage->prompt_tokens;
   if (facts.server_error) result.outcome = Outcome::server_error;
@@ -365,7 +366,7 @@ AttemptResult Attempt::failed(const ClientCall& call, const Where& where,
 
 protocol::ApiError Attempt::describe(const ClientCall& call, const Where& where,
                                      const http::CallError& error) const {
-  const auto& name = where.upstream.config().name;
+  const auto& name = where.upstream->config().name;
   if (streams_.closing_) {
     return {.status = 503,
             .message = "the gateway is shutting down; send the request again",
@@ -425,7 +426,7 @@ Outcome Attempt::outcome_of(const ClientCall& call, const http::CallError& error
 
 void Attempt::note_output(ClientCall& call, const Where& where) const {
   const Instant now = net_.now();
-  where.upstream.note_token(now);
+  where.upstream->note_token(now);
   if (!call.record.first_token) call.record.first_token = now - call.arrived;
 }
 

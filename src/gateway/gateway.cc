@@ -85,8 +85,8 @@ Result<std::optional<WebhookTarget>> webhook_target(const fleet::WebhookConfig& 
 
 class Gateway::IoThread {
  public:
-  IoThread(Shared& shared, const Vocabularies& vocabularies, const http::ServerOptions& options)
-      : proxy_(loop_.net(), shared, vocabularies, random_bits()),
+  IoThread(Shared& shared, const http::ServerOptions& options)
+      : proxy_(loop_.net(), shared, random_bits()),
         server_(loop_.net(), options, [this](http::Exchange& exchange) { return proxy_.handle(exchange); }) {}
 
   Result<std::uint16_t> listen(const http::Endpoint& at, http::Sharing sharing) {
@@ -167,12 +167,8 @@ class Gateway::ControlThread {
 Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Config> config,
                                                 GatewayOptions options) {
   std::unique_ptr<Gateway> gateway(new Gateway());
-  auto vocabularies = Vocabularies::load(*config);
-  if (!vocabularies) return std::unexpected(vocabularies.error());
-  gateway->vocabularies_ = std::move(*vocabularies);
   if (options.affinity_secret.empty()) options.affinity_secret = random_secret();
-  auto shared = Shared::make(config, options.affinity_secret, std::chrono::steady_clock::now(),
-                             gateway->vocabularies_.sizes());
+  auto shared = Shared::make(config, options.affinity_secret, std::chrono::steady_clock::now());
   if (!shared) return std::unexpected(shared.error());
   gateway->shared_ = std::move(*shared);
   auto desk = IncidentDesk::open(*config, random_bits());
@@ -197,7 +193,7 @@ Result<void> Gateway::open(const fleet::Config& config, const GatewayOptions& op
   server.tls = shared_->tls();
   port_ = config.listen.port;
   for (unsigned i = 0; i < threads; ++i) {
-    auto& thread = io_threads_.emplace_back(std::make_unique<IoThread>(*shared_, vocabularies_, server));
+    auto& thread = io_threads_.emplace_back(std::make_unique<IoThread>(*shared_, server));
     const auto port =
         thread->listen({config.listen.host, port_}, i == 0 ? http::Sharing::first : http::Sharing::further);
     if (!port) return std::unexpected(port.error());
@@ -221,12 +217,18 @@ bool Gateway::complete() {
       [](const fleet::Fleet& fleet) { return fleet.complete(std::chrono::steady_clock::now()); });
 }
 
-Result<void> Gateway::reload() { return shared_->reload(std::chrono::steady_clock::now()); }
+Result<void> Gateway::read_files_again() {
+  return shared_->read_files_again(std::chrono::steady_clock::now());
+}
+
+Result<std::vector<std::string>> Gateway::replace(fleet::Config wanted) {
+  return shared_->replace(std::move(wanted), std::chrono::steady_clock::now());
+}
 
 void Gateway::stop() {
   shared_->start_draining();
   log_info("gateway.draining");
-  for (auto& thread : io_threads_) thread->start_drain(shared_->config().limits.drain);
+  for (auto& thread : io_threads_) thread->start_drain(shared_->settings().limits.drain);
   for (auto& thread : io_threads_) thread->join();
   control_->stop();
   shared_->sentinel().stop();

@@ -10,7 +10,6 @@
 
 #include "fleet/config.h"
 #include "gateway/shared.h"
-#include "gateway/token_counter.h"
 
 namespace truekeel::gateway {
 
@@ -36,7 +35,11 @@ class Gateway {
 
   /// Reads certificates and clients' keys again; answers under way notice nothing. What is wrong stays as it
   /// was, and is in the error.
-  Result<void> reload();
+  Result<void> read_files_again();
+
+  /// Goes over to other models and pools; answers under way notice nothing. Returns the other keys that
+  /// differ, which need a restart. On an error all stays as it was.
+  [[nodiscard]] Result<std::vector<std::string>> replace(fleet::Config wanted);
 
   /// Fails readiness, stops accepting, lets answers end until the limit, then ends streams with an error
   /// event. Returns when nothing is left.
@@ -48,7 +51,6 @@ class Gateway {
   Gateway() = default;
   Result<void> open(const fleet::Config& config, const GatewayOptions& options);
 
-  Vocabularies vocabularies_;
   std::unique_ptr<Shared> shared_;
   std::vector<std::unique_ptr<IoThread>> io_threads_;
   std::unique_ptr<ControlThread> control_;

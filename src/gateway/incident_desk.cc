@@ -71,7 +71,7 @@ std::vector<incident::EndpointFacts> endpoint_facts(const fleet::Config& config)
 
 std::vector<incident::Routing> routing_of(const fleet::Fleet& fleet, Instant now) {
   std::vector<incident::Routing> routing;
-  for (fleet::EndpointId id = 0; id < fleet.size(); ++id) {
+  for (const auto id : fleet.endpoints()) {
     const auto view = fleet.view(id, now);
     routing.push_back({view.config->name, view.drained, view.in_flight, view.requests_since_drain});
   }
@@ -171,6 +171,16 @@ void IncidentDesk::set_fingerprint(std::string_view endpoint, const std::string&
   const auto found = std::ranges::find(facts, endpoint, &incident::EndpointFacts::name);
   if (found == facts.end()) return;
   found->values["fingerprint"] = {fingerprint};
+  book_.set_fleet(std::move(facts));
+}
+
+void IncidentDesk::set_fleet(const fleet::Config& config) {
+  const std::lock_guard lock(mutex_);
+  auto facts = endpoint_facts(config);
+  for (auto& item : facts) {
+    const auto before = std::ranges::find(book_.fleet(), item.name, &incident::EndpointFacts::name);
+    if (before != book_.fleet().end()) item.values["fingerprint"] = before->values.at("fingerprint");
+  }
   book_.set_fleet(std::move(facts));
 }
 

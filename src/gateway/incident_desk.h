@@ -25,7 +25,8 @@ namespace truekeel::gateway {
 /// What the configuration says of each endpoint's traffic.
 [[nodiscard]] std::vector<incident::EndpointFacts> endpoint_facts(const fleet::Config& config);
 
-/// What the router says of each endpoint, by EndpointId. The names live as long as the fleet's configuration.
+/// What the router says of each endpoint, in the order of Fleet::endpoints(). The names live as long as the
+/// fleet's configuration.
 [[nodiscard]] std::vector<incident::Routing> routing_of(const fleet::Fleet& fleet, Instant now);
 
 class IncidentDesk {
@@ -41,6 +42,8 @@ class IncidentDesk {
   void on_done(incident::RequestRecord record) { writer_.put(std::move(record)); }
   /// To be told every moment.
   void on_routing(std::span<const incident::Routing> routing, WallTime now);
+  /// Another configuration of models and pools; fingerprints of endpoints of the same name stay.
+  void set_fleet(const fleet::Config& config);
   void set_fingerprint(std::string_view endpoint, const std::string& fingerprint);
   /// Measures open incidents afresh; every few seconds.
   void measure(WallTime now);

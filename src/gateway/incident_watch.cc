@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/incident_watch.h"
 
+#include <algorithm>
+#include <tuple>
+
 namespace truekeel::gateway {
 namespace {
 
@@ -19,13 +22,23 @@ http::Task<void> IncidentWatch::run() {
 void IncidentWatch::look() {
   const Instant now = net_.now();
   auto& desk = *shared_.incidents();
-  const auto routing = shared_.fleet([&](const fleet::Fleet& fleet) { return routing_of(fleet, now); });
-  fingerprints_.resize(routing.size());
-  for (fleet::EndpointId id = 0; id < routing.size(); ++id) {
-    auto fingerprint = shared_.upstream(id).fingerprint();
-    if (fingerprint == fingerprints_[id]) continue;
-    desk.set_fingerprint(routing[id].endpoint, fingerprint);
-    fingerprints_[id] = std::move(fingerprint);
+  const auto [held, ids, seen] = shared_.fleet([&](const fleet::Fleet& fleet) {
+    return std::tuple(fleet.config(), fleet.endpoints(), routing_of(fleet, now));
+  });
+  auto routing = seen;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto upstream = shared_.upstream(ids[i]);
+    if (!upstream) continue;
+    auto fingerprint = upstream->fingerprint();
+    const auto [told, fresh] = fingerprints_.try_emplace(std::string(routing[i].endpoint));
+    if (fingerprint == told->second) continue;
+    desk.set_fingerprint(routing[i].endpoint, fingerprint);
+    told->second = std::move(fingerprint);
+  }
+  // Who removes an endpoint has drained it: no call goes there any more.
+  for (const auto& [name, fingerprint] : fingerprints_) {
+    if (std::ranges::find(seen, name, &incident::Routing::endpoint) != seen.end()) continue;
+    routing.push_back({name, true, 0, 0});
   }
   desk.on_routing(routing, net_.wall_now());
   if (measured_ != Instant::min() && now - measured_ < kMeasure) return;

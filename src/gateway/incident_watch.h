@@ -2,8 +2,8 @@
 // Feeds the incident desk with what the router counts. Thread safety: one thread.
 #pragma once
 
+#include <map>
 #include <string>
-#include <vector>
 
 #include "gateway/shared.h"
 #include "http/net.h"
@@ -23,7 +23,7 @@ class IncidentWatch {
 
   http::Net& net_;
   Shared& shared_;
-  std::vector<std::string> fingerprints_;  // by EndpointId, as last told
+  std::map<std::string, std::string, std::less<>> fingerprints_;  // by endpoint, as last told
   Instant measured_ = Instant::min();
 };
 

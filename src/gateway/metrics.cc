@@ -155,18 +155,27 @@ void Metrics::on_probe(const std::string& endpoint, std::string_view result) {
 }
 
 std::string Metrics::text(const fleet::Fleet& fleet, Instant now) {
-  for (fleet::EndpointId id = 0; id < fleet.size(); ++id) {
+  // A reload may have removed what was shown last time.
+  const std::lock_guard lock(shown_mutex_);
+  for (const auto& [family, gauge] : shown_) family->Remove(gauge);
+  shown_.clear();
+  const auto show = [this](auto& family, const prometheus::Labels& labels, double value) {
+    auto& gauge = family.Add(labels);
+    gauge.Set(value);
+    shown_.emplace_back(&family, &gauge);
+  };
+  for (const auto id : fleet.endpoints()) {
     const auto view = fleet.view(id, now);
     const prometheus::Labels labels = {{"endpoint", view.config->name}, {"pool", view.pool->name}};
     const bool serves = !view.drained && (view.state == fleet::HealthState::ready ||
                                           view.state == fleet::HealthState::probation);
-    endpoint_ready_.Add(labels).Set(serves ? 1 : 0);
-    endpoint_in_flight_.Add(labels).Set(view.in_flight);
+    show(endpoint_ready_, labels, serves ? 1 : 0);
+    show(endpoint_in_flight_, labels, view.in_flight);
   }
   const auto& pools = fleet.config()->pools;
   for (std::size_t pool = 0; pool < pools.size(); ++pool) {
-    epoch_.Add({{"pool", pools[pool].name}}).Set(static_cast<double>(fleet.epoch(pool)));
-    queue_.Add({{"pool", pools[pool].name}}).Set(static_cast<double>(fleet.queue(pool, now).waiting));
+    show(epoch_, {{"pool", pools[pool].name}}, static_cast<double>(fleet.epoch(pool)));
+    show(queue_, {{"pool", pools[pool].name}}, static_cast<double>(fleet.queue(pool, now).waiting));
   }
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }

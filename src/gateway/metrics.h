@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -80,6 +81,8 @@ class Metrics {
 
   std::mutex series_mutex_;
   std::unordered_map<std::string, CallSeries> series_;  // by the call's labels
+  std::mutex shown_mutex_;
+  std::vector<std::pair<prometheus::Family<prometheus::Gauge>*, prometheus::Gauge*>> shown_;  // guarded by it
 };
 
 }  // namespace truekeel::gateway

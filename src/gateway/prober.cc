@@ -33,9 +33,9 @@ std::string_view name_of(fleet::ProbeResult result) {
 }
 
 /// The model that the endpoint serves: its own name for it, else the first of ours that its pool serves.
-std::string model_of(const fleet::Config& config, const fleet::MemberView& view) {
+std::string model_of(const fleet::MemberView& view) {
   if (!view.config->upstream_model.empty()) return view.config->upstream_model;
-  for (const auto& model : config.models) {
+  for (const auto& model : view.held->models) {
     if (std::ranges::any_of(model.classes,
                             [&](const auto& served) { return served.pool == view.pool->name; })) {
       return model.name;
@@ -51,20 +51,22 @@ http::Task<void> Prober::run() {
     const Instant now = net_.now();
     const auto due = shared_.fleet([now](fleet::Fleet& fleet) { return fleet.take_due_probes(now); });
     for (const auto endpoint : due) {
-      if (wants_defaults(endpoint, now)) http::spawn(net_, learn_defaults(endpoint));
-      if (proven_by_traffic(endpoint)) {
-        report(endpoint, fleet::ProbeResult::token);
+      auto upstream = shared_.upstream(endpoint);
+      if (!upstream) continue;  // removed meanwhile
+      if (wants_defaults(endpoint, *upstream, now)) http::spawn(net_, learn_defaults(endpoint, upstream));
+      if (proven_by_traffic(*upstream)) {
+        report(endpoint, upstream->config().name, fleet::ProbeResult::token);
       } else {
-        http::spawn(net_, probe(endpoint));
+        http::spawn(net_, probe(endpoint, std::move(upstream)));
       }
     }
     co_await net_.sleep_until(now + kLook);
   }
 }
 
-bool Prober::proven_by_traffic(fleet::EndpointId endpoint) const {
-  const Instant last = shared_.upstream(endpoint).last_token();
-  return last != Instant::min() && net_.now() - last < shared_.config().health.probe_interval;
+bool Prober::proven_by_traffic(const Upstream& upstream) const {
+  const Instant last = upstream.last_token();
+  return last != Instant::min() && net_.now() - last < shared_.settings().health.probe_interval;
 }
 
 http::RequestHead Prober::head_of(const Upstream& upstream, std::string_view method,
@@ -77,16 +79,16 @@ http::RequestHead Prober::head_of(const Upstream& upstream, std::string_view met
   return head;
 }
 
-bool Prober::wants_defaults(fleet::EndpointId endpoint, Instant now) {
+bool Prober::wants_defaults(fleet::EndpointId endpoint, const Upstream& upstream, Instant now) {
   const auto last = learnt_.find(endpoint);
-  return shared_.upstream(endpoint).dialect().engine == EngineKind::llama_cpp &&
+  return upstream.dialect().engine == EngineKind::llama_cpp &&
          (last == learnt_.end() || now - last->second >= kLearnEvery);
 }
 
-http::Task<void> Prober::learn_defaults(fleet::EndpointId endpoint) {
-  auto& upstream = shared_.upstream(endpoint);
+http::Task<void> Prober::learn_defaults(fleet::EndpointId endpoint, std::shared_ptr<Upstream> asked) {
+  const auto& upstream = *asked;
   const Instant now = net_.now();
-  const auto timeout = shared_.config().health.probe_timeout;
+  const auto timeout = shared_.settings().health.probe_timeout;
   const http::CallOptions options{
       .first_byte = timeout, .idle = timeout, .deadline = now + timeout, .idempotent = true};
   http::Call call(client_);
@@ -104,19 +106,24 @@ http::Task<void> Prober::learn_defaults(fleet::EndpointId endpoint) {
                                               .plain = properties->plain});
 }
 
-http::Task<void> Prober::probe(fleet::EndpointId endpoint) {
-  report(endpoint, co_await generate_token(endpoint));
+http::Task<void> Prober::probe(fleet::EndpointId endpoint, std::shared_ptr<Upstream> upstream) {
+  const auto view = view_of(endpoint);
+  if (!view) co_return;
+  report(endpoint, upstream->config().name, co_await generate_token(*upstream, *view));
 }
 
-http::Task<fleet::ProbeResult> Prober::generate_token(fleet::EndpointId endpoint) {
-  auto& upstream = shared_.upstream(endpoint);
-  const auto view =
-      shared_.fleet([&](const fleet::Fleet& fleet) { return fleet.view(endpoint, net_.now()); });
+std::optional<fleet::MemberView> Prober::view_of(fleet::EndpointId endpoint) {
+  return shared_.fleet([&](const fleet::Fleet& fleet) {
+    return fleet.has(endpoint) ? std::optional(fleet.view(endpoint, net_.now())) : std::nullopt;
+  });
+}
+
+http::Task<fleet::ProbeResult> Prober::generate_token(Upstream& upstream, fleet::MemberView view) {
   const std::string body =
       fmt::format(R"({{"model":{},"messages":[{{"role":"user","content":"ping"}}],"{}":1,"temperature":0}})",
-                  protocol::quoted(model_of(shared_.config(), view)), upstream.dialect().chat_limit_field);
+                  protocol::quoted(model_of(view)), upstream.dialect().chat_limit_field);
   const auto head = head_of(upstream, "POST", "/v1/chat/completions");
-  const auto timeout = shared_.config().health.probe_timeout * (view.in_flight > 0 ? kPatienceWhenBusy : 1);
+  const auto timeout = shared_.settings().health.probe_timeout * (view.in_flight > 0 ? kPatienceWhenBusy : 1);
   const http::CallOptions options{
       .first_byte = timeout, .idle = timeout, .deadline = net_.now() + timeout, .idempotent = true};
 
@@ -136,14 +143,12 @@ http::Task<fleet::ProbeResult> Prober::generate_token(fleet::EndpointId endpoint
   co_return fleet::ProbeResult::token;
 }
 
-void Prober::report(fleet::EndpointId endpoint, fleet::ProbeResult result) {
-  const Instant now = net_.now();
-  const auto [before, after] = shared_.fleet([&](fleet::Fleet& fleet) {
-    const auto old = fleet.view(endpoint, now).state;
-    fleet.on_probe(endpoint, result, now);
-    return std::pair(old, fleet.view(endpoint, now).state);
-  });
-  const auto& name = shared_.upstream(endpoint).config().name;
+void Prober::report(fleet::EndpointId endpoint, const std::string& name, fleet::ProbeResult result) {
+  const auto old = view_of(endpoint);
+  shared_.fleet([&](fleet::Fleet& fleet) { fleet.on_probe(endpoint, result, net_.now()); });
+  const auto known = view_of(endpoint);
+  if (!old || !known) return;
+  const auto before = old->state, after = known->state;
   shared_.metrics().on_probe(name, name_of(result));
   if (before != after) {
     log(after == fleet::HealthState::ready ? LogLevel::info : LogLevel::warning, "endpoint.health",

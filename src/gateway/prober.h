@@ -4,6 +4,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,14 +27,16 @@ class Prober {
   void stop() { stopped_ = true; }
 
  private:
-  http::Task<void> probe(fleet::EndpointId endpoint);
-  http::Task<fleet::ProbeResult> generate_token(fleet::EndpointId endpoint);
+  http::Task<void> probe(fleet::EndpointId endpoint, std::shared_ptr<Upstream> upstream);
+  http::Task<fleet::ProbeResult> generate_token(Upstream& upstream, fleet::MemberView view);
   /// Asks a server what it does with a request that states no parameters; the audit must know.
-  http::Task<void> learn_defaults(fleet::EndpointId endpoint);
-  [[nodiscard]] bool wants_defaults(fleet::EndpointId endpoint, Instant now);
+  http::Task<void> learn_defaults(fleet::EndpointId endpoint, std::shared_ptr<Upstream> asked);
+  [[nodiscard]] bool wants_defaults(fleet::EndpointId endpoint, const Upstream& upstream, Instant now);
   http::RequestHead head_of(const Upstream& upstream, std::string_view method, std::string_view path) const;
-  [[nodiscard]] bool proven_by_traffic(fleet::EndpointId endpoint) const;
-  void report(fleet::EndpointId endpoint, fleet::ProbeResult result);
+  [[nodiscard]] bool proven_by_traffic(const Upstream& upstream) const;
+  /// Nothing when it was removed meanwhile.
+  [[nodiscard]] std::optional<fleet::MemberView> view_of(fleet::EndpointId endpoint);
+  void report(fleet::EndpointId endpoint, const std::string& name, fleet::ProbeResult result);
 
   http::Net& net_;
   Shared& shared_;

@@ -118,11 +118,11 @@ http::ServerOptions client_port_options(const fleet::Limits& limits, unsigned th
   return options;
 }
 
-Proxy::Proxy(http::Net& net, Shared& shared, const Vocabularies& vocabularies, std::uint64_t seed)
+Proxy::Proxy(http::Net& net, Shared& shared, std::uint64_t seed)
     : net_(net),
       shared_(shared),
       client_(net, {}),
-      counter_(shared, vocabularies, client_, net),
+      counter_(shared, client_, net),
       admission_(net, shared),
       random_(seed) {}
 
@@ -214,34 +214,41 @@ http::Task<void> Proxy::answer(ClientCall& call) {
   }
   const auto ask = read_ask(call.route, parser_, std::move(call.exchange.body()));
   if (!ask) co_return co_await refuse(call, ask.error());
-  const auto* model = shared_.config().find_model(ask->request.model);
+  const auto snapshot = shared_.snapshot();
+  const auto* model = snapshot->config->find_model(ask->request.model);
   if (model == nullptr) {
-    co_return co_await reject(call, as_rejection(fleet::unknown_model(shared_.config(), ask->request.model)));
+    co_return co_await reject(call,
+                              as_rejection(fleet::unknown_model(*snapshot->config, ask->request.model)));
   }
   call.record.model = model->name;
-  if (call.route.operation == Operation::count_tokens) co_return co_await count_tokens(call, *ask, *model);
+  const auto& vocabulary = snapshot->vocabulary_of(*model);
+  if (call.route.operation == Operation::count_tokens) {
+    co_return co_await count_tokens(call, *ask, *model, vocabulary);
+  }
 
-  const auto context = co_await plan(*ask, *model);
+  const auto context = co_await plan(*ask, *model, vocabulary);
   const auto session = call.exchange.request().headers.find("x-truekeel-session").value_or("");
   const auto key = affinity_of(*ask, session, shared_.secret());
   const auto decision = co_await admission_.place(call, context, key);
   if (!decision) co_return co_await reject(call, decision.error());
   call.record.counted = fleet::to_string(decision->counted);
-  call.record.context_class = model->classes[decision->class_index].name;
+  call.record.context_class = decision->model->classes[decision->class_index].name;
   for (const auto id : decision->passed_over) {
-    shared_.metrics().on_passed_over(shared_.upstream(id).config().name);
+    const auto passed = std::ranges::find(decision->order, id, &fleet::Candidate::endpoint);
+    shared_.metrics().on_passed_over(passed->config->name);
   }
   co_await deliver(call, *ask, *decision);
 }
 
-http::Task<fleet::ContextPlan> Proxy::plan(const Ask& ask, const fleet::ModelConfig& model) {
+http::Task<fleet::ContextPlan> Proxy::plan(const Ask& ask, const fleet::ModelConfig& model,
+                                           const Vocabulary& vocabulary) {
   std::optional<std::uint32_t> requested;
   if (const auto stated = ask.request.max_output()) {
     requested = static_cast<std::uint32_t>(std::min<std::uint64_t>(*stated, UINT32_MAX));
   }
-  auto context = fleet::plan_context(model, counter_.bound(ask, model), requested);
+  auto context = fleet::plan_context(model, TokenCounter::bound(ask, vocabulary), requested);
   if (const auto* needed = std::get_if<fleet::CountNeeded>(&context.outcome)) {
-    const auto counted = co_await counter_.count(ask, model, needed->stop_above);
+    const auto counted = co_await counter_.count(ask, model, vocabulary, needed->stop_above);
     context =
         counted ? fleet::with_count(std::move(context), *counted) : fleet::without_count(std::move(context));
   }
@@ -264,14 +271,13 @@ http::Task<void> Proxy::deliver(ClientCall& call, const Ask& ask, const fleet::D
     granted = false;
     if (attempts++ > 0) shared_.metrics().on_retry(call.record.endpoint, fleet::to_string(result.outcome));
     const auto& served_class = decision.model->classes[candidate.class_index];
-    call.record.endpoint = shared_.upstream(candidate.endpoint).config().name;
+    call.record.endpoint = candidate.config->name;
     call.record.pool = served_class.pool;
     if (auto* incidents = shared_.incidents()) {
       incidents->on_routed(call.record.endpoint, served_class.name, decision.affinity, net_.wall_now());
     }
     if (candidate.overflow) shared_.metrics().on_overflow(served_class.pool);
     result = co_await attempt.run(call, ask, decision, candidate);
-    call.record.fingerprint = shared_.upstream(candidate.endpoint).fingerprint();
     if (result.delivered) break;
   }
   if (!result.delivered) co_await respond(call, std::move(result.answer));
@@ -288,8 +294,9 @@ bool Proxy::try_again(const ClientCall& call, const AttemptResult& result, std::
   return shared_.fleet([&](fleet::Fleet& fleet) { return fleet.take_retry(failed, net_.now()); });
 }
 
-http::Task<void> Proxy::count_tokens(ClientCall& call, const Ask& ask, const fleet::ModelConfig& model) {
-  const auto counted = co_await counter_.count(ask, model, engine::kCountAll);
+http::Task<void> Proxy::count_tokens(ClientCall& call, const Ask& ask, const fleet::ModelConfig& model,
+                                     const Vocabulary& vocabulary) {
+  const auto counted = co_await counter_.count(ask, model, vocabulary, engine::kCountAll);
   if (!counted) {
     co_return co_await refuse(call,
                               {501, "tokens of this request cannot be counted here", "", "not_countable"});
@@ -301,7 +308,8 @@ http::Task<void> Proxy::count_tokens(ClientCall& call, const Ask& ask, const fle
 }
 
 http::Task<void> Proxy::list_models(ClientCall& call) {
-  const auto& config = shared_.config();
+  const auto snapshot = shared_.snapshot();
+  const auto& config = *snapshot->config;
   std::string body;
   if (call.route.operation == Operation::show_model) {
     const auto* model = config.find_model(call.route.argument);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a client's call: read, bounded, counted if need be, routed, attempted, answered.
-// Thread safety: one proxy per thread; what they share is Shared and Vocabularies.
+// Thread safety: one proxy per thread; what they share is Shared.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ namespace truekeel::gateway {
 
 class Proxy {
  public:
-  /// `net`, `shared`, `vocabularies` are borrowed for life. `seed` makes the request ids, and
-  /// decides which answers are audited.
-  Proxy(http::Net& net, Shared& shared, const Vocabularies& vocabularies, std::uint64_t seed);
+  /// `net` and `shared` are borrowed for life. `seed` makes the request ids, and decides which answers are
+  /// audited.
+  Proxy(http::Net& net, Shared& shared, std::uint64_t seed);
 
   /// Answers one call, whatever it is.
   http::Task<void> handle(http::Exchange& exchange);
@@ -38,8 +38,10 @@ class Proxy {
   http::Task<void> dispatch(ClientCall& call);
   http::Task<void> deny(ClientCall& call, const fleet::Denial& denial);
   http::Task<void> list_models(ClientCall& call);
-  http::Task<void> count_tokens(ClientCall& call, const Ask& ask, const fleet::ModelConfig& model);
-  http::Task<fleet::ContextPlan> plan(const Ask& ask, const fleet::ModelConfig& model);
+  http::Task<void> count_tokens(ClientCall& call, const Ask& ask, const fleet::ModelConfig& model,
+                                const Vocabulary& vocabulary);
+  http::Task<fleet::ContextPlan> plan(const Ask& ask, const fleet::ModelConfig& model,
+                                      const Vocabulary& vocabulary);
   http::Task<void> deliver(ClientCall& call, const Ask& ask, const fleet::Decision& decision);
   [[nodiscard]] bool try_again(const ClientCall& call, const AttemptResult& result, std::uint32_t attempt);
   void finish_record(ClientCall& call);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/read_file.h"
+#include "fleet/config_change.h"
 #include "http/url.h"
 
 namespace truekeel::gateway {
@@ -26,13 +27,18 @@ Result<std::vector<fleet::Client>> load_clients(const fleet::ClientsConfig& conf
 
 }  // namespace
 
-Upstream::Upstream(const fleet::EndpointConfig& config, std::string key,
-                   std::shared_ptr<const http::TlsContext> tls)
-    : config_(config),
-      address_{config.url.host, config.url.port, std::move(tls)},
+Upstream::Upstream(fleet::EndpointConfig config, std::string key, std::shared_ptr<const http::TlsContext> tls)
+    : config_(std::move(config)),
+      address_{config_.url.host, config_.url.port, std::move(tls)},
       authority_(http::authority(address_)),
       key_(std::move(key)),
-      dialect_(protocol::dialect(config.engine)) {}
+      dialect_(protocol::dialect(config_.engine)) {}
+
+void Upstream::learn_from(const Upstream& before) {
+  last_token_ = before.last_token();
+  refuses_limit_ = before.refuses_limit();
+  note_fingerprint(before.fingerprint());
+}
 
 std::string Upstream::fingerprint() const {
   const std::lock_guard lock(mutex_);
@@ -45,49 +51,110 @@ void Upstream::note_fingerprint(std::string_view fingerprint) {
   if (fingerprint_ != fingerprint) fingerprint_ = fingerprint;
 }
 
-Shared::Shared(std::shared_ptr<const fleet::Config> config, std::string_view affinity_secret, Instant now,
-               std::vector<std::uint32_t> vocabularies)
-    : config_(std::move(config)),
+Shared::Shared(std::shared_ptr<const Snapshot> snapshot, std::string_view affinity_secret, Instant now)
+    : settings_(snapshot->config),
       secret_(affinity_secret),
-      sentinel_(std::make_unique<sentinel::Sentinel>(config_, std::move(vocabularies))),
-      fleet_(config_, secret_, now) {}
+      snapshot_(std::move(snapshot)),
+      sentinel_(std::make_unique<sentinel::Sentinel>(settings_, sizes_of(snapshot_->vocabularies))),
+      fleet_(settings_, secret_, now) {}
 
 Result<std::unique_ptr<Shared>> Shared::make(std::shared_ptr<const fleet::Config> config,
-                                             std::string_view affinity_secret, Instant now,
-                                             std::vector<std::uint32_t> vocabularies) {
-  std::unique_ptr<Shared> shared(
-      new Shared(std::move(config), affinity_secret, now, std::move(vocabularies)));
-  for (fleet::EndpointId id = 0; id < shared->fleet_.size(); ++id) {
-    const auto& endpoint = shared->fleet_.endpoint(id);
-    const char* key = endpoint.api_key_env.empty() ? "" : std::getenv(endpoint.api_key_env.c_str());
-    if (key == nullptr) {
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("endpoint {}: the environment variable {} (api_key_env) is not set",
-                              endpoint.name, endpoint.api_key_env));
-    }
-    std::shared_ptr<const http::TlsContext> tls;
-    if (endpoint.url.tls) {
-      auto& trusted = shared->trust_[endpoint.tls_ca];
-      if (!trusted) {
-        auto made = http::TlsContext::for_client(endpoint.tls_ca);
-        if (!made) return std::unexpected(made.error());
-        trusted = std::move(*made);
-      }
-      tls = trusted;
-    }
-    shared->upstreams_.push_back(std::make_unique<Upstream>(endpoint, key, std::move(tls)));
-  }
-  if (const auto& files = shared->config_->tls; !files.cert_file.empty()) {
+                                             std::string_view affinity_secret, Instant now) {
+  auto vocabularies = load_vocabularies(*config);
+  if (!vocabularies) return std::unexpected(vocabularies.error());
+  std::unique_ptr<Shared> shared(new Shared(
+      std::make_shared<const Snapshot>(Snapshot{config, std::move(*vocabularies)}), affinity_secret, now));
+  auto upstreams = shared->make_upstreams(*config, shared->fleet_.roster_for(*config));
+  if (!upstreams) return std::unexpected(upstreams.error());
+  shared->take(std::move(*upstreams));
+  if (const auto& files = config->tls; !files.cert_file.empty()) {
     auto tls = http::TlsContext::for_server(files.cert_file, files.key_file);
     if (!tls) return std::unexpected(tls.error());
     shared->tls_ = std::move(*tls);
   }
-  if (!shared->config_->clients.keys_file.empty()) {
-    auto clients = load_clients(shared->config_->clients);
+  if (!config->clients.keys_file.empty()) {
+    auto clients = load_clients(config->clients);
     if (!clients) return std::unexpected(clients.error());
     shared->clients_.emplace(std::move(*clients), now);
   }
   return shared;
+}
+
+Result<Shared::Upstreams> Shared::make_upstreams(const fleet::Config& config, const fleet::Roster& roster) {
+  Upstreams made;
+  for (std::size_t pool = 0; pool < roster.size(); ++pool) {
+    for (std::size_t i = 0; i < roster[pool].size(); ++i) {
+      const auto& endpoint = config.pools[pool].endpoints[i];
+      const char* key = endpoint.api_key_env.empty() ? "" : std::getenv(endpoint.api_key_env.c_str());
+      if (key == nullptr) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("endpoint {}: the environment variable {} (api_key_env) is not set",
+                                endpoint.name, endpoint.api_key_env));
+      }
+      std::shared_ptr<const http::TlsContext> tls;
+      if (endpoint.url.tls) {
+        auto& trusted = trust_[endpoint.tls_ca];
+        if (!trusted) {
+          auto read = http::TlsContext::for_client(endpoint.tls_ca);
+          if (!read) return std::unexpected(read.error());
+          trusted = std::move(*read);
+        }
+        tls = trusted;
+      }
+      made.emplace(roster[pool][i], std::make_shared<Upstream>(endpoint, key, std::move(tls)));
+    }
+  }
+  return made;
+}
+
+void Shared::take(Upstreams upstreams) {
+  const std::lock_guard lock(snapshot_mutex_);
+  for (auto& [id, upstream] : upstreams) {
+    auto& place = upstreams_[id];
+    if (place) upstream->learn_from(*place);
+    place = std::move(upstream);
+  }
+}
+
+/// Their last calls ended since the last reload.
+void Shared::forget_removed() {
+  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock_upstreams(snapshot_mutex_);
+  std::erase_if(upstreams_, [this](const auto& item) { return !fleet_.has(item.first); });
+}
+
+std::shared_ptr<const Snapshot> Shared::snapshot() const {
+  const std::lock_guard lock(snapshot_mutex_);
+  return snapshot_;
+}
+
+std::shared_ptr<Upstream> Shared::upstream(fleet::EndpointId endpoint) const {
+  const std::lock_guard lock(snapshot_mutex_);
+  const auto found = upstreams_.find(endpoint);
+  return found == upstreams_.end() ? nullptr : found->second;
+}
+
+Result<std::vector<std::string>> Shared::replace(fleet::Config wanted, Instant now) {
+  const auto before = snapshot();
+  auto change = fleet::change_to(*before->config, std::move(wanted));
+  auto vocabularies = load_vocabularies(*change.config, before->vocabularies);
+  if (!vocabularies) return std::unexpected(vocabularies.error());
+  const auto after = std::make_shared<const Snapshot>(Snapshot{change.config, std::move(*vocabularies)});
+  const auto roster = fleet([&](const fleet::Fleet& fleet) { return fleet.roster_for(*after->config); });
+  auto upstreams = make_upstreams(*after->config, roster);
+  if (!upstreams) return std::unexpected(upstreams.error());
+
+  // Nothing fails from here on. Whoever is routed to a new endpoint finds it known to all.
+  sentinel_->replace(after->config, roster, sizes_of(after->vocabularies));
+  take(std::move(*upstreams));
+  fleet([&](fleet::Fleet& fleet) {
+    fleet.replace(after->config, now);
+    const std::lock_guard lock(snapshot_mutex_);
+    snapshot_ = after;
+  });
+  forget_removed();
+  if (incidents_) incidents_->set_fleet(*after->config);
+  return std::move(change.needs_restart);
 }
 
 void Shared::open_incidents(std::unique_ptr<IncidentDesk> desk) {
@@ -98,7 +165,7 @@ void Shared::open_incidents(std::unique_ptr<IncidentDesk> desk) {
   }
 }
 
-Result<void> Shared::reload(Instant now) {
+Result<void> Shared::read_files_again(Instant now) {
   std::string problems;
   const auto note = [&problems](const Error& error) {
     problems += (problems.empty() ? "" : "\n") + error.message;
@@ -109,7 +176,7 @@ Result<void> Shared::reload(Instant now) {
   if (tls_) again(*tls_);
   for (const auto& [file, tls] : trust_) again(*tls);
   if (has_clients()) {
-    auto loaded = load_clients(config_->clients);
+    auto loaded = load_clients(settings_->clients);
     if (!loaded) {
       note(loaded.error());
     } else {

@@ -17,6 +17,7 @@
 #include "fleet/fleet.h"
 #include "gateway/incident_desk.h"
 #include "gateway/metrics.h"
+#include "gateway/vocabularies.h"
 #include "http/net.h"
 #include "http/tls.h"
 #include "protocol/dialect.h"
@@ -28,8 +29,10 @@ namespace truekeel::gateway {
 class Upstream {
  public:
   /// `key`: sent as bearer token; empty: whatever the client sent is passed on.
-  Upstream(const fleet::EndpointConfig& config, std::string key,
-           std::shared_ptr<const http::TlsContext> tls = {});
+  Upstream(fleet::EndpointConfig config, std::string key, std::shared_ptr<const http::TlsContext> tls = {});
+
+  /// Takes over what is known of the same server under other settings.
+  void learn_from(const Upstream& before);
 
   [[nodiscard]] const fleet::EndpointConfig& config() const { return config_; }
   [[nodiscard]] const http::Endpoint& address() const { return address_; }
@@ -51,7 +54,7 @@ class Upstream {
   [[nodiscard]] bool refuses_limit() const { return refuses_limit_; }
 
  private:
-  const fleet::EndpointConfig& config_;
+  const fleet::EndpointConfig config_;
   const http::Endpoint address_;
   const std::string authority_;
   const std::string key_;
@@ -62,13 +65,23 @@ class Upstream {
   std::string fingerprint_;
 };
 
+/// What a reload changes as a whole.
+struct Snapshot {
+  std::shared_ptr<const fleet::Config> config;
+  Vocabularies vocabularies;
+
+  /// Requires: the model is of the configuration.
+  [[nodiscard]] const Vocabulary& vocabulary_of(const fleet::ModelConfig& model) const {
+    return vocabularies[static_cast<std::size_t>(&model - config->models.data())];
+  }
+};
+
 class Shared {
  public:
-  /// vocabularies: as of Sentinel, whose thread is not started. Reads upstream keys from the environment, and
-  /// clients' keys from their file. Error::invalid_argument when a variable is not set or the file is wrong.
+  /// The sentinel's thread is not started. Reads vocabularies, upstream keys from the environment, and
+  /// clients' keys from their file. Error::invalid_argument when a variable is not set or a file is wrong.
   [[nodiscard]] static Result<std::unique_ptr<Shared>> make(std::shared_ptr<const fleet::Config> config,
-                                                            std::string_view affinity_secret, Instant now,
-                                                            std::vector<std::uint32_t> vocabularies = {});
+                                                            std::string_view affinity_secret, Instant now);
 
   /// Runs `use` on the fleet, alone. Keep it short: all threads wait meanwhile.
   template <class Use>
@@ -83,7 +96,12 @@ class Shared {
   [[nodiscard]] const std::shared_ptr<http::TlsContext>& tls() const { return tls_; }
 
   /// Reads certificates and clients' keys again. What cannot be read stays as it was, and is in the error.
-  Result<void> reload(Instant now);
+  /// From one thread alone, here and below.
+  Result<void> read_files_again(Instant now);
+
+  /// Goes over to the wanted models and pools, and names what else differs and needs a restart. On an error
+  /// all stays as it was.
+  [[nodiscard]] Result<std::vector<std::string>> replace(fleet::Config wanted, Instant now);
 
   /// Whether clients need keys.
   [[nodiscard]] bool has_clients() const { return clients_.has_value(); }
@@ -95,9 +113,12 @@ class Shared {
     return std::forward<Use>(use)(*clients_);
   }
 
-  [[nodiscard]] const fleet::Config& config() const { return *config_; }
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  /// As it was at the start: for what no reload changes.
+  [[nodiscard]] const fleet::Config& settings() const { return *settings_; }
   [[nodiscard]] const fleet::AffinitySecret& secret() const { return secret_; }
-  [[nodiscard]] Upstream& upstream(fleet::EndpointId endpoint) { return *upstreams_[endpoint]; }
+  /// Null when it was removed and no call is under way there.
+  [[nodiscard]] std::shared_ptr<Upstream> upstream(fleet::EndpointId endpoint) const;
   [[nodiscard]] Metrics& metrics() { return metrics_; }
 
   /// Before any call is taken. Endpoints that were drained because of an incident are drained again.
@@ -125,14 +146,20 @@ class Shared {
     Wakeups& woken_;
   };
 
-  Shared(std::shared_ptr<const fleet::Config> config, std::string_view affinity_secret, Instant now,
-         std::vector<std::uint32_t> vocabularies);
+  using Upstreams = std::map<fleet::EndpointId, std::shared_ptr<Upstream>>;
 
-  const std::shared_ptr<const fleet::Config> config_;
+  Shared(std::shared_ptr<const Snapshot> snapshot, std::string_view affinity_secret, Instant now);
+  [[nodiscard]] Result<Upstreams> make_upstreams(const fleet::Config& config, const fleet::Roster& roster);
+  void take(Upstreams upstreams);
+  void forget_removed();
+
+  const std::shared_ptr<const fleet::Config> settings_;
   const fleet::AffinitySecret secret_;
   Metrics metrics_;
   std::atomic<bool> draining_ = false;
-  std::vector<std::unique_ptr<Upstream>> upstreams_;  // by EndpointId
+  mutable std::mutex snapshot_mutex_;
+  std::shared_ptr<const Snapshot> snapshot_;  // guarded by snapshot_mutex_
+  Upstreams upstreams_;                       // guarded by snapshot_mutex_
   std::unique_ptr<IncidentDesk> incidents_;
   const std::unique_ptr<sentinel::Sentinel> sentinel_;
   std::mutex mutex_;

@@ -7,6 +7,9 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
+#include <optional>
+#include <set>
+#include <tuple>
 #include <vector>
 
 #include "base/log.h"
@@ -37,13 +40,18 @@ constexpr http::SimFaults kFaults = {.latency_max = milliseconds(20),
                                      .short_read = 0.5,
                                      .window_bytes = 60'000};
 
+constexpr std::uint32_t kInFlightMax = 2;
+constexpr Duration kQueueTimeoutMax = seconds(5);
+
 /// Servers that take few calls at once, with short queues, in two of three worlds.
 void draw_load(PhiloxStream& random, fleet::LoadSettings& load) {
+  load = {};
+  load.queue_timeout = kQueueTimeoutMax;
   if (random.below(3) == 0) return;
   load.bound_milli = random.below(3) == 0 ? 0 : 1000 + static_cast<std::uint32_t>(random.below(1000));
-  load.max_in_flight = random.below(4) == 0 ? 2 : 1;
+  load.max_in_flight = random.below(4) == 0 ? kInFlightMax : 1;
   load.queue_max = static_cast<std::uint32_t>(random.below(3));
-  load.queue_timeout = milliseconds(200 + random.below(5000));
+  load.queue_timeout = milliseconds(200) + random.below(50) * (kQueueTimeoutMax - milliseconds(200)) / 50;
 }
 
 std::shared_ptr<const fleet::Config> make_config(PhiloxStream& random) {
@@ -73,10 +81,10 @@ http::ServerOptions server_options(const fleet::Limits& limits) {
 /// One gateway as its threads would run it, on one simulated host.
 struct Replica {
   Replica(http::SimWorld& world, const std::string& name, const std::shared_ptr<const fleet::Config>& config,
-          const Vocabularies& vocabularies, std::uint64_t seed)
+          std::uint64_t seed)
       : net(world.host(name)),
         shared(Shared::make(config, "secret", world.now()).value()),
-        proxy(net, *shared, vocabularies, seed),
+        proxy(net, *shared, seed),
         server(net, server_options(config->limits),
                [this](http::Exchange& exchange) { return proxy.handle(exchange); }),
         prober(net, *shared) {
@@ -84,8 +92,37 @@ struct Replica {
     http::spawn(net, prober.run());
   }
 
-  [[nodiscard]] fleet::MemberView view(fleet::EndpointId id) {
-    return shared->fleet([&](const fleet::Fleet& fleet) { return fleet.view(id, net.now()); });
+  /// Nothing when there is no such server now.
+  [[nodiscard]] std::optional<std::pair<fleet::EndpointId, fleet::MemberView>> view_of(
+      const std::string& name) {
+    return shared->fleet(
+        [&](const fleet::Fleet& fleet) -> std::optional<std::pair<fleet::EndpointId, fleet::MemberView>> {
+          const auto id = fleet.find(name);
+          return id ? std::optional(std::pair(*id, fleet.view(*id, net.now()))) : std::nullopt;
+        });
+  }
+
+  [[nodiscard]] std::set<std::string> drained() {
+    return shared->fleet([&](const fleet::Fleet& fleet) {
+      std::set<std::string> names;
+      for (const auto id : fleet.endpoints()) {
+        const auto view = fleet.view(id, net.now());
+        if (view.drained) names.insert(view.config->name);
+      }
+      return names;
+    });
+  }
+
+  /// What routing depends on, but for the order of things.
+  [[nodiscard]] auto state() {
+    return shared->fleet([&](const fleet::Fleet& fleet) {
+      std::vector<std::tuple<std::string, fleet::HealthState, bool, std::uint32_t>> members;
+      for (const auto id : fleet.endpoints()) {
+        const auto view = fleet.view(id, net.now());
+        members.emplace_back(view.config->name, view.state, view.drained, view.in_flight);
+      }
+      return std::pair(members, std::pair(fleet.epoch(0), fleet.epoch(1)));
+    });
   }
 
   [[nodiscard]] fleet::Fleet::Queue queue(std::size_t pool) {
@@ -106,7 +143,6 @@ class World {
         faults_(http::draw_faults(random_, kFaults)),
         world_(seed, faults_),
         config_(make_config(random_)),
-        vocabularies_(Vocabularies::load(*config_).value()),
         client_(world_.host("client"), {.kept = seconds(2)}) {
     for (const char* name : kServers) {
       upstreams_.push_back(
@@ -114,7 +150,7 @@ class World {
       upstreams_.back()->listen();
     }
     for (const char* name : {"gateway0", "gateway1"}) {
-      replicas_.push_back(std::make_unique<Replica>(world_, name, config_, vocabularies_, random_.next()));
+      replicas_.push_back(std::make_unique<Replica>(world_, name, config_, random_.next()));
     }
     for (int i = 0; i < kClients; ++i) {
       clients_.push_back(std::make_unique<SimulatedClient>(world_.host("client"), client_, judge_,
@@ -123,6 +159,7 @@ class World {
     }
     for (int i = 0; i < 3; ++i) spawn("rogue", misbehave());
     spawn("operator", operate());
+    spawn("operator", reconfigure());
     judge_.at_each_call([this] { check_loads(); });
   }
 
@@ -138,7 +175,11 @@ class World {
     for (const auto& replica : replicas_) {
       EXPECT_EQ(replica->server.exchanges(), 0u);
       EXPECT_EQ(replica->server.connections(), 0u);
-      for (fleet::EndpointId id = 0; id < kServers.size(); ++id) EXPECT_EQ(replica->view(id).in_flight, 0u);
+      replica->shared->fleet([](const fleet::Fleet& fleet) {
+        for (const auto& [id, calls] : fleet.in_flight()) EXPECT_EQ(calls, 0u);
+        EXPECT_EQ(fleet.in_flight().size(), fleet.endpoints().size())
+            << "removed, and not gone with its last call";
+      });
       for (std::size_t pool = 0; pool < 2; ++pool) EXPECT_EQ(replica->queue(pool).waiting, 0u);
     }
     for (const auto& upstream : upstreams_) EXPECT_EQ(upstream->exchanges(), 0u);
@@ -199,44 +240,83 @@ class World {
     }
   }
 
+  /// Reloads while calls are under way: servers go and come back, weights and limits change.
+  http::Task<void> reconfigure() {
+    for (int i = 0; i < 4; ++i) {
+      co_await pause(5000);
+      const auto config = draw_config();
+      for (auto& replica : replicas_) {
+        const auto drained = replica->drained();
+        const auto replaced = replica->shared->replace(config, world_.now());
+        EXPECT_TRUE(replaced && replaced->empty());
+        for (const auto& pool : config.pools) {
+          for (const auto& endpoint : pool.endpoints) {
+            const bool before = drained.contains(endpoint.name);
+            EXPECT_EQ(replica->drained().contains(endpoint.name), before) << "a reload changed a drain";
+          }
+        }
+      }
+      reloaded_ = true;
+    }
+  }
+
+  /// A pool keeps one server at least, and a limit where it has one.
+  fleet::Config draw_config() {
+    fleet::Config config = *config_;
+    for (auto& pool : config.pools) {
+      const bool limited = pool.load.max_in_flight > 0;
+      draw_load(random_, pool.load);
+      pool.load.max_in_flight = limited ? std::max(1u, pool.load.max_in_flight) : 0;
+      auto& endpoints = pool.endpoints;
+      while (endpoints.size() > 1 && random_.below(2) == 0) {
+        endpoints.erase(endpoints.begin() + static_cast<std::ptrdiff_t>(random_.below(endpoints.size())));
+      }
+      for (auto& endpoint : endpoints)
+        endpoint.weight_milli = 500 + static_cast<std::uint32_t>(random_.below(1000));
+    }
+    return config;
+  }
+
   /// Nothing is routed to an endpoint from the moment it is drained.
   http::Task<void> drain_for_a_while(Replica& replica, std::string server) {
-    const auto id = replica.shared->fleet([&](fleet::Fleet& fleet) {
-      EXPECT_TRUE(fleet.drain(server));
-      return *fleet.find(server);
-    });
-    const auto before = replica.view(id).requests;
+    const auto before = replica.view_of(server);
+    if (!before) co_return;  // a reload has removed it
+    replica.shared->fleet([&](fleet::Fleet& fleet) { EXPECT_TRUE(fleet.drain(server)); });
     co_await pause(8000);
-    EXPECT_EQ(replica.view(id).requests, before) << server << " was drained";
-    replica.shared->fleet([&](fleet::Fleet& fleet) { EXPECT_TRUE(fleet.undrain(server)); });
+    const auto after = replica.view_of(server);
+    if (after && after->first == before->first) {
+      EXPECT_EQ(after->second.requests, before->second.requests) << server << " was drained";
+    }
+    replica.shared->fleet([&](fleet::Fleet& fleet) { static_cast<void>(fleet.undrain(server)); });
   }
 
   /// Whenever a call has reached a server: no server has more of them than its limit, no queue is longer than
   /// it may be, and nobody waits for longer.
   void check_loads() {
     for (const auto& replica : replicas_) {
+      const auto config = replica->shared->snapshot()->config;
       for (std::size_t pool = 0; pool < 2; ++pool) {
         const auto queue = replica->queue(pool);
-        const auto& load = config_->pools[pool].load;
+        const auto& load = config->pools[pool].load;
         EXPECT_LE(queue.waiting, load.queue_max);
-        EXPECT_LE(queue.longest, load.queue_timeout + http::DeadlineWheel::kTick);
+        EXPECT_LE(queue.longest, kQueueTimeoutMax + http::DeadlineWheel::kTick);
         waits_ += queue.waiting;
       }
-      for (fleet::EndpointId id = 0; id < kServers.size(); ++id) {
-        const auto view = replica->view(id);
-        if (const auto limit = view.pool->load.max_in_flight; limit > 0) EXPECT_LE(view.in_flight, limit);
-      }
+      replica->shared->fleet([&](const fleet::Fleet& fleet) {
+        for (const auto id : fleet.endpoints()) {
+          const auto view = fleet.view(id, world_.now());
+          const auto limit = view.pool->load.max_in_flight;
+          if (limit > 0) EXPECT_LE(view.in_flight, reloaded_ ? kInFlightMax : limit);
+        }
+      });
     }
   }
 
   /// Equal states give equal decisions, from any replica.
   void compare_replicas() {
-    const auto same = [](const fleet::MemberView& a, const fleet::MemberView& b) {
-      return a.state == b.state && a.drained == b.drained && a.in_flight == b.in_flight;
-    };
-    for (fleet::EndpointId id = 0; id < kServers.size(); ++id) {
-      if (!same(replicas_[0]->view(id), replicas_[1]->view(id))) return;
-    }
+    const auto same_config =
+        *replicas_[0]->shared->snapshot()->config == *replicas_[1]->shared->snapshot()->config;
+    if (!same_config || replicas_[0]->state() != replicas_[1]->state()) return;
     const auto plan =
         fleet::plan_context(config_->models[0], {.lower = 10, .upper = 10 + random_.below(20'000)}, 100);
     const fleet::AffinityKey key{.hash = random_.next()};
@@ -247,8 +327,15 @@ class World {
     };
     const auto one = order(*replicas_[0]), two = order(*replicas_[1]);
     EXPECT_EQ(one.has_value(), two.has_value());
-    if (one && two) EXPECT_EQ(one->order, two->order);
+    if (one && two) EXPECT_EQ(names_of(*one), names_of(*two));
     ++agreements_;
+  }
+
+  /// The numbers and addresses of endpoints differ from replica to replica.
+  static std::vector<std::string> names_of(const fleet::Decision& decision) {
+    std::vector<std::string> names;
+    for (const auto& candidate : decision.order) names.push_back(candidate.config->name);
+    return names;
   }
 
   /// Half a request, a pipeline whose answers nobody reads, junk, or nothing at all.
@@ -275,13 +362,13 @@ class World {
   const http::SimFaults faults_;
   http::SimWorld world_;
   const std::shared_ptr<const fleet::Config> config_;
-  const Vocabularies vocabularies_;
   Judge judge_;
   http::Client client_;
   std::vector<std::unique_ptr<SimulatedUpstream>> upstreams_;
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::unique_ptr<SimulatedClient>> clients_;
   std::uint64_t agreements_ = 0, waits_ = 0;
+  bool reloaded_ = false;
   int busy_ = 0;  // clients, rogues and the operator that have not ended
 };
 

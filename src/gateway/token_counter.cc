@@ -11,13 +11,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// With `tokenizer: bound` nothing is measured. The largest known templates (a default system prompt with
-/// dates and tool preambles) stay below these.
-constexpr fleet::TokenizerTraits kBoundOnly = {.byte_bound_holds = true,
-                                               .longest_piece_bytes = 0,
-                                               .overhead_per_message = 32,
-                                               .overhead_per_request = 256};
-
 constexpr Duration kAskTimeout = std::chrono::seconds(5);
 constexpr int kEndpointsAsked = 2;
 constexpr std::size_t kAnswerBytesMax = 16u << 20;
@@ -46,47 +39,15 @@ std::optional<std::string> count_request(const Ask& ask, const Upstream& upstrea
 
 }  // namespace
 
-Result<Vocabularies> Vocabularies::load(const fleet::Config& config) {
-  Vocabularies loaded;
-  for (const auto& model : config.models) {
-    std::unique_ptr<engine::Tokenizer> tokenizer;
-    fleet::TokenizerTraits traits;
-    if (model.tokenizer == fleet::TokenizerKind::gguf) {
-      auto read = engine::Tokenizer::load(model.gguf_path);
-      if (!read) {
-        return fail(read.error().code,
-                    fmt::format("model {}: tokenizer: {}", model.name, read.error().message));
-      }
-      tokenizer = std::move(*read);
-      traits = tokenizer->traits();
-    } else if (model.tokenizer == fleet::TokenizerKind::bound) {
-      traits = kBoundOnly;
-    }
-    loaded.tokenizers_.push_back(std::move(tokenizer));
-    loaded.traits_.push_back(traits);
-  }
-  return loaded;
-}
-
-std::vector<std::uint32_t> Vocabularies::sizes() const {
-  std::vector<std::uint32_t> sizes;
-  for (const auto& tokenizer : tokenizers_)
-    sizes.push_back(tokenizer ? static_cast<std::uint32_t>(tokenizer->vocabulary().size()) : 0);
-  return sizes;
-}
-
-std::size_t TokenCounter::index_of(const fleet::ModelConfig& model) const {
-  return static_cast<std::size_t>(&model - shared_.config().models.data());
-}
-
-fleet::TokenRange TokenCounter::bound(const Ask& ask, const fleet::ModelConfig& model) const {
-  return bound_prompt(ask, vocabularies_.traits(index_of(model)));
+fleet::TokenRange TokenCounter::bound(const Ask& ask, const Vocabulary& vocabulary) {
+  return bound_prompt(ask, vocabulary.traits);
 }
 
 http::Task<std::optional<fleet::TokenCount>> TokenCounter::count(const Ask& ask,
                                                                  const fleet::ModelConfig& model,
+                                                                 const Vocabulary& vocabulary,
                                                                  std::uint64_t stop_above) {
-  const auto* tokenizer = vocabularies_.of(index_of(model));
+  const auto* tokenizer = vocabulary.tokenizer.get();
   const bool text_only = ask.request.prompt.text_only() && !ask.request.tools;
   if (tokenizer != nullptr && text_only) co_return count_here(ask, *tokenizer, stop_above);
   if (model.tokenizer == fleet::TokenizerKind::bound) co_return std::nullopt;
@@ -119,17 +80,19 @@ http::Task<std::optional<fleet::TokenCount>> TokenCounter::ask_endpoints(const A
   const auto ready = shared_.fleet([&](const fleet::Fleet& fleet) {
     std::vector<fleet::EndpointId> found;
     const Instant now = net_.now();
-    for (fleet::EndpointId id = 0; id < fleet.size(); ++id) {
+    for (const auto id : fleet.endpoints()) {
       const auto view = fleet.view(id, now);
       const bool serves = std::ranges::any_of(
           model.classes, [&](const auto& context_class) { return context_class.pool == view.pool->name; });
-      const bool counts = shared_.upstream(id).dialect().count != protocol::TokenCount::none;
+      const bool counts = protocol::dialect(view.config->engine).count != protocol::TokenCount::none;
       if (serves && counts && view.state == fleet::HealthState::ready) found.push_back(id);
     }
     return found;
   });
   for (std::size_t i = 0; i < ready.size() && i < kEndpointsAsked; ++i) {
-    if (const auto tokens = co_await ask_one(shared_.upstream(ready[i]), ask, model)) {
+    const auto upstream = shared_.upstream(ready[i]);
+    if (!upstream) continue;  // removed meanwhile
+    if (const auto tokens = co_await ask_one(*upstream, ask, model)) {
       co_return fleet::TokenCount{*tokens, false};
     }
   }

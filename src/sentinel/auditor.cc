@@ -46,10 +46,9 @@ std::string_view name(Lost lost) {
   return kNames[std::to_underlying(lost)];
 }
 
-Auditor::Auditor(std::shared_ptr<const fleet::Config> config, const AuditorSettings& settings, Instant now,
-                 WallTime wall)
-    : config_(std::move(config)),
-      settings_(settings),
+Auditor::Auditor(const std::shared_ptr<const fleet::Config>& config, const AuditorSettings& settings,
+                 Instant now, WallTime wall)
+    : settings_(settings),
       invariant_bets_(kInvariants),
       audit_("audit", evidence_.audit().bets(), settings.audit_nodes_max,
              [this](std::size_t cell) {
@@ -71,19 +70,39 @@ Auditor::Auditor(std::shared_ptr<const fleet::Config> config, const AuditorSetti
       verdict_order_(TapLimits{}.answers, settings.patience),
       flushed_(now),
       wall_(wall) {
-  for (const auto& pool : config_->pools) {
-    for (const auto& endpoint : pool.endpoints) {
-      endpoints_.push_back({.config = &endpoint,
-                            .pool = &pool,
-                            .dialect = &protocol::dialect(endpoint.engine),
-                            .shipped = evidence::shipped(to_string(endpoint.engine)),
-                            .rho = {},
-                            .fixed = {},
-                            .audit = {}});
-      if (endpoints_.back().shipped) endpoints_.back().rho = evidence::live_rho(*endpoints_.back().shipped);
-    }
+  fleet::Roster roster;
+  fleet::EndpointId next = 0;
+  for (const auto& pool : config->pools) {
+    auto& ids = roster.emplace_back();
+    while (ids.size() < pool.endpoints.size()) ids.push_back(next++);
+  }
+  replace(config, roster);
+}
+
+void Auditor::replace(const std::shared_ptr<const fleet::Config>& config, const fleet::Roster& roster) {
+  for (Endpoint& endpoint : endpoints_) endpoint.removed = true;
+  for (std::size_t i = 0; i < roster.size(); ++i) {
+    const fleet::PoolConfig& pool = config->pools[i];
+    for (std::size_t n = 0; n < roster[i].size(); ++n)
+      place_endpoint(roster[i][n], config, pool, pool.endpoints[n]);
   }
   intern_endpoints();
+}
+
+void Auditor::place_endpoint(fleet::EndpointId id, const std::shared_ptr<const fleet::Config>& held,
+                             const fleet::PoolConfig& pool, const fleet::EndpointConfig& config) {
+  TK_ASSERT(id <= endpoints_.size());
+  if (id == endpoints_.size()) {
+    Endpoint& made = endpoints_.emplace_back();
+    made.dialect = &protocol::dialect(config.engine);
+    made.shipped = evidence::shipped(to_string(config.engine));
+    if (made.shipped) made.rho = evidence::live_rho(*made.shipped);
+  }
+  Endpoint& endpoint = endpoints_[id];
+  endpoint.held = held;
+  endpoint.config = &config;
+  endpoint.pool = &pool;
+  endpoint.removed = false;
 }
 
 void Auditor::on(Message&& message) {

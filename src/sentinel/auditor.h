@@ -59,8 +59,12 @@ struct EndpointAudit {
 
 class Auditor {
  public:
-  Auditor(std::shared_ptr<const fleet::Config> config, const AuditorSettings& settings, Instant now,
+  Auditor(const std::shared_ptr<const fleet::Config>& config, const AuditorSettings& settings, Instant now,
           WallTime wall);
+
+  /// Goes over to another configuration: endpoints that stay keep their evidence. Requires: new ones have the
+  /// numbers after the last.
+  void replace(const std::shared_ptr<const fleet::Config>& config, const fleet::Roster& roster);
 
   void on(Message&& message);
 
@@ -113,13 +117,15 @@ class Auditor {
   using Places = std::array<evidence::Coordinates, 2>;
 
   struct Endpoint {
-    const fleet::EndpointConfig* config;
-    const fleet::PoolConfig* pool;
-    const protocol::Dialect* dialect;
+    std::shared_ptr<const fleet::Config> held;  // what config and pool point into
+    const fleet::EndpointConfig* config = nullptr;
+    const fleet::PoolConfig* pool = nullptr;
+    const protocol::Dialect* dialect = nullptr;
     std::optional<evidence::ShippedDialect> shipped;
     std::optional<evidence::LiveTolerance> rho;  // where there is something shipped
     Places fixed;                                // what is the same for all its answers
     EndpointAudit audit;
+    bool removed = false;
     std::uint32_t under_way = 1;                                               // requests, as last told
     std::uint64_t tokens_before = 0, answers_before = 0, verdicts_before = 0;  // at the last flush
   };
@@ -166,6 +172,8 @@ class Auditor {
   void settle(Answer& answer, const Ended& ended);
   void lose(Answer& answer, std::uint64_t tokens, Lost why);
   void put(Places& places, evidence::Attribute attribute, std::string_view text);
+  void place_endpoint(fleet::EndpointId id, const std::shared_ptr<const fleet::Config>& held,
+                      const fleet::PoolConfig& pool, const fleet::EndpointConfig& config);
   void intern_endpoints();
   [[nodiscard]] Places places_of(const Admission& about);
   void put_batch(Places& places, fleet::EndpointId endpoint);
@@ -182,7 +190,6 @@ class Auditor {
   [[nodiscard]] std::string new_id(const Signal& signal);
   void measure_traffic(Duration window);
 
-  const std::shared_ptr<const fleet::Config> config_;
   const AuditorSettings settings_;
   TokenEvidence evidence_;
   evidence::RatioBets invariant_bets_;

@@ -56,8 +56,9 @@ std::string Auditor::save() const {
     out.put<std::uint64_t>(state.size());
     out.put_bytes(state);
   }
-  out.put(static_cast<std::uint32_t>(endpoints_.size()));
+  out.put(static_cast<std::uint32_t>(std::ranges::count(endpoints_, false, &Endpoint::removed)));
   for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id) {
+    if (endpoints_[id].removed) continue;
     out.put_text(endpoints_[id].config->name);
     out.put_text(book_.approved(id));
   }
@@ -82,9 +83,9 @@ std::string Auditor::save() const {
       out.put<std::int64_t>(time.time_since_epoch().count());
   }
   out.put(static_cast<std::uint32_t>(std::ranges::count_if(
-      endpoints_, [](const Endpoint& endpoint) { return endpoint.shipped.has_value(); })));
+      endpoints_, [](const Endpoint& endpoint) { return endpoint.shipped && !endpoint.removed; })));
   for (const Endpoint& endpoint : endpoints_) {
-    if (!endpoint.shipped) continue;
+    if (!endpoint.shipped || endpoint.removed) continue;
     out.put_text(endpoint.config->name);
     out.put(static_cast<std::uint8_t>(endpoint.config->engine));
     endpoint.rho->save(out);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <utility>
@@ -55,19 +56,54 @@ bool write_whole(const std::string& path, const std::string& bytes) {
 
 Sentinel::Sentinel(std::shared_ptr<const fleet::Config> config, std::vector<std::uint32_t> vocabularies)
     : config_(config),
-      vocabularies_(std::move(vocabularies)),
       auditor_(config, {.false_alarms_per_day = config->evidence.false_alarms_per_day}, now(), wall_now()),
       saved_(now()) {
-  vocabularies_.resize(config_->models.size());
+  note_vocabularies(*config_, vocabularies);
   for (const auto& pool : config_->pools) {
-    for (const auto& endpoint : pool.endpoints) {
-      auto& state = *endpoints_.emplace_back(std::make_unique<EndpointState>());
-      state.name = endpoint.name;
-      state.dialect = &protocol::dialect(endpoint.engine);
-      defaults_.push_back(fixed_defaults(*state.dialect));
-    }
+    for (const auto& endpoint : pool.endpoints) add_endpoint(endpoint);
   }
   load_state();
+}
+
+void Sentinel::add_endpoint(const fleet::EndpointConfig& endpoint) {
+  auto& state = *endpoints_.emplace_back(std::make_shared<EndpointState>());
+  state.name = endpoint.name;
+  state.dialect = &protocol::dialect(endpoint.engine);
+  defaults_.push_back(fixed_defaults(*state.dialect));
+}
+
+void Sentinel::note_vocabularies(const fleet::Config& config,
+                                 const std::vector<std::uint32_t>& vocabularies) {
+  vocabularies_.clear();
+  for (std::size_t i = 0; i < std::min(config.models.size(), vocabularies.size()); ++i)
+    vocabularies_[config.models[i].name] = vocabularies[i];
+}
+
+void Sentinel::replace(const std::shared_ptr<const fleet::Config>& config, const fleet::Roster& roster,
+                       const std::vector<std::uint32_t>& vocabularies) {
+  const std::lock_guard lock(mutex_);
+  const std::lock_guard tables_lock(tables_mutex_);
+  auditor_.replace(config, roster);
+  note_vocabularies(*config, vocabularies);
+  for (auto& endpoint : endpoints_) endpoint->removed = true;
+  for (std::size_t pool = 0; pool < roster.size(); ++pool) {
+    for (std::size_t i = 0; i < roster[pool].size(); ++i) {
+      const fleet::EndpointId id = roster[pool][i];
+      if (id == endpoints_.size()) add_endpoint(config->pools[pool].endpoints[i]);
+      endpoints_[id]->removed = false;
+    }
+  }
+}
+
+std::shared_ptr<Sentinel::EndpointState> Sentinel::state_of(fleet::EndpointId endpoint) {
+  const std::lock_guard lock(tables_mutex_);
+  return endpoints_[endpoint];
+}
+
+std::uint32_t Sentinel::vocabulary_of(const std::string& model) {
+  const std::lock_guard lock(tables_mutex_);
+  const auto found = vocabularies_.find(model);
+  return found == vocabularies_.end() ? 0 : found->second;
 }
 
 Sentinel::~Sentinel() { stop(); }
@@ -111,7 +147,7 @@ void Sentinel::work(Instant at) {
   std::vector<incident::Finding> findings;
   {
     const std::lock_guard lock(mutex_);
-    for (fleet::EndpointId id = 0; id < under_way.size(); ++id) auditor_.note_under_way(id, under_way[id]);
+    for (const auto& [id, requests] : under_way) auditor_.note_under_way(id, requests);
     for (Message& message : messages_) {
       auditor_.on(std::move(message));
       if (!auditor_.flush_due(at)) continue;
@@ -162,7 +198,7 @@ void Sentinel::hand_over(const std::vector<incident::Finding>& findings) {
 }
 
 void Sentinel::count(fleet::EndpointId endpoint, Skip why) {
-  endpoints_[endpoint]->skipped[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
+  state_of(endpoint)->skipped[static_cast<std::size_t>(why)].fetch_add(1, std::memory_order_relaxed);
 }
 
 std::unexpected<Skip> Sentinel::skip(fleet::EndpointId endpoint, Skip why) {
@@ -171,12 +207,12 @@ std::unexpected<Skip> Sentinel::skip(fleet::EndpointId endpoint, Skip why) {
 }
 
 Defaults Sentinel::server_defaults(fleet::EndpointId endpoint) {
-  const std::lock_guard lock(defaults_mutex_);
+  const std::lock_guard lock(tables_mutex_);
   return defaults_[endpoint];
 }
 
 bool Sentinel::draw(fleet::EndpointId endpoint, std::uint64_t bits) {
-  const double share = endpoints_[endpoint]->suspected ? 1 : config_->audit.sample;
+  const double share = state_of(endpoint)->suspected ? 1 : config_->audit.sample;
   const bool drawn = evidence::look_at(share, bits);
   if (!drawn) count(endpoint, Skip::sampled_out);
   return drawn;
@@ -184,11 +220,12 @@ bool Sentinel::draw(fleet::EndpointId endpoint, std::uint64_t bits) {
 
 std::expected<std::unique_ptr<Look>, Skip> Sentinel::admit(Candidate candidate, Instant at) {
   const fleet::EndpointId id = candidate.endpoint;
-  EndpointState& endpoint = *endpoints_[id];
-  const auto model = static_cast<std::size_t>(&candidate.model - config_->models.data());
-  auto plan = plan_audit(candidate.request, candidate.body, *endpoint.dialect,
-                         defaults_of(candidate.model.defaults, server_defaults(id)),
-                         {.top_logprobs = config_->audit.top_logprobs, .vocabulary = vocabularies_[model]});
+  const auto state = state_of(id);
+  EndpointState& endpoint = *state;
+  auto plan = plan_audit(
+      candidate.request, candidate.body, *endpoint.dialect,
+      defaults_of(candidate.model.defaults, server_defaults(id)),
+      {.top_logprobs = config_->audit.top_logprobs, .vocabulary = vocabulary_of(candidate.model.name)});
   if (!plan) return skip(id, plan.error());
   if (endpoint.refuses && !plan->edits.empty()) return skip(id, Skip::refused);
   candidate.about.endpoint = id;
@@ -199,31 +236,32 @@ std::expected<std::unique_ptr<Look>, Skip> Sentinel::admit(Candidate candidate, 
 }
 
 void Sentinel::refuse(fleet::EndpointId endpoint) {
-  if (!endpoints_[endpoint]->refuses.exchange(true))
-    log_warning("audit.refused", {{"endpoint", endpoints_[endpoint]->name},
+  const auto state = state_of(endpoint);
+  if (!state->refuses.exchange(true))
+    log_warning("audit.refused", {{"endpoint", state->name},
                                   {"effect", "its tokens are audited only where clients ask for logprobs"}});
 }
 
 void Sentinel::note_defaults(fleet::EndpointId endpoint, const Defaults& defaults) {
-  const std::lock_guard lock(defaults_mutex_);
+  const std::lock_guard lock(tables_mutex_);
   defaults_[endpoint] = defaults;
 }
 
 std::optional<fleet::EndpointId> Sentinel::find(std::string_view endpoint) const {
   for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id)
-    if (endpoints_[id]->name == endpoint) return id;
+    if (!endpoints_[id]->removed && endpoints_[id]->name == endpoint) return id;
   return std::nullopt;
 }
 
 void Sentinel::heal(std::string_view endpoint) {
-  const auto id = find(endpoint);
   const std::lock_guard lock(mutex_);
+  const auto id = find(endpoint);
   if (id) auditor_.heal(*id);
 }
 
 bool Sentinel::approve(std::string_view endpoint) {
-  const auto id = find(endpoint);
   const std::lock_guard lock(mutex_);
+  const auto id = find(endpoint);
   return id && auditor_.approve(*id);
 }
 

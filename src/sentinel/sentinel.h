@@ -10,11 +10,13 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fleet/config.h"
@@ -41,10 +43,15 @@ class Sentinel {
   /// Takes what the audit has found; called by the sentinel's thread, must not wait.
   using Sink = std::function<void(const incident::Finding&)>;
   /// Requests under way at each endpoint, looked at or not; called by the sentinel's thread.
-  using UnderWay = std::function<std::vector<std::uint32_t>()>;
+  using UnderWay = std::function<std::vector<std::pair<fleet::EndpointId, std::uint32_t>>()>;
   void start(Sink sink, UnderWay under_way);
   /// Saves the state, ends the thread.
   void stop();
+
+  /// Goes over to other models and pools: endpoints that stay keep their evidence, new ones are audited from
+  /// now on, removed ones are shown no more. vocabularies: as at the construction.
+  void replace(const std::shared_ptr<const fleet::Config>& config, const fleet::Roster& roster,
+               const std::vector<std::uint32_t>& vocabularies);
 
   /// What a request must be for its answer to be looked at, decided from what is known before it is sent.
   struct Candidate {
@@ -84,6 +91,7 @@ class Sentinel {
     std::atomic<bool> refuses = false;
     std::atomic<bool> suspected = false;
     bool over_ceiling = false;  // of the sentinel's thread
+    bool removed = false;       // guarded by mutex_
     std::array<std::atomic<std::uint64_t>, kSkips> skipped = {};
   };
 
@@ -93,22 +101,28 @@ class Sentinel {
   void hand_over(const std::vector<incident::Finding>& findings);
   void load_state();
   void save_state();
+  void add_endpoint(const fleet::EndpointConfig& endpoint);
+  void note_vocabularies(const fleet::Config& config, const std::vector<std::uint32_t>& vocabularies);
+  [[nodiscard]] std::shared_ptr<EndpointState> state_of(fleet::EndpointId endpoint);
+  [[nodiscard]] std::uint32_t vocabulary_of(const std::string& model);
   [[nodiscard]] Defaults server_defaults(fleet::EndpointId endpoint);
   void count(fleet::EndpointId endpoint, Skip why);
   [[nodiscard]] std::unexpected<Skip> skip(fleet::EndpointId endpoint, Skip why);
   [[nodiscard]] std::optional<fleet::EndpointId> find(std::string_view endpoint) const;
   friend class Views;
 
-  const std::shared_ptr<const fleet::Config> config_;
-  std::vector<std::uint32_t> vocabularies_;  // of the models
+  const std::shared_ptr<const fleet::Config> config_;  // of the start: for what no reload changes
   Sink sink_;
   UnderWay under_way_;
   std::vector<Message> messages_;  // of the sentinel's thread
-  std::vector<std::unique_ptr<EndpointState>> endpoints_;
   TapQueue queue_;
 
-  std::mutex defaults_mutex_;
-  std::vector<Defaults> defaults_;  // guarded by defaults_mutex_
+  // Read under one of mutex_ and tables_mutex_, changed under both.
+  std::vector<std::shared_ptr<EndpointState>> endpoints_;  // by EndpointId
+
+  std::mutex tables_mutex_;                                         // locked after mutex_
+  std::vector<Defaults> defaults_;                                  // guarded by tables_mutex_; by EndpointId
+  std::map<std::string, std::uint32_t, std::less<>> vocabularies_;  // guarded by tables_mutex_; by model
 
   std::mutex mutex_;
   Auditor auditor_;                             // guarded by mutex_

@@ -155,7 +155,8 @@ class Views {
 
   [[nodiscard]] Json coverage() const {
     Json servers = Json::array();
-    for (fleet::EndpointId id = 0; id < sentinel_.endpoints_.size(); ++id) servers.push_back(endpoint(id));
+    for (fleet::EndpointId id = 0; id < sentinel_.endpoints_.size(); ++id)
+      if (!sentinel_.endpoints_[id]->removed) servers.push_back(endpoint(id));
     return {{"servers", std::move(servers)}};
   }
 
@@ -263,6 +264,7 @@ std::string Sentinel::metrics_text() {
   const std::lock_guard lock(mutex_);
   for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id) {
     const auto& state = *endpoints_[id];
+    if (state.removed) continue;
     const EndpointAudit& audit = auditor_.endpoint(id);
     answers.Add({{"endpoint", state.name}}).Increment(static_cast<double>(audit.answers));
     tokens.Add({{"endpoint", state.name}}).Increment(static_cast<double>(audit.tokens));
