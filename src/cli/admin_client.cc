@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr Duration kLimit = std::chrono::seconds(10);
 constexpr std::size_t kAnswerBytesMax = 64u << 20;
+constexpr const char* kTokenVariable = "TRUEKEEL_ADMIN_TOKEN";
 
 /// What a gateway of ours says of a problem (RFC 9457); nothing when another server speaks.
 struct Problem {
@@ -36,7 +38,10 @@ Result<AdminAnswer> ask_admin(const std::string& admin, std::string_view method,
   const auto place = url ? http::place_of(*url) : std::unexpected(url.error());
   if (!place)
     return fail(ErrorCode::invalid_argument, fmt::format("--admin {}: {}", admin, place.error().message));
-  auto answer = http::fetch(*place, method, path, body, kLimit, kAnswerBytesMax);
+  http::Headers headers;
+  if (const char* token = std::getenv(kTokenVariable))
+    headers.add("authorization", fmt::format("Bearer {}", token));
+  auto answer = http::fetch(*place, method, path, body, kLimit, kAnswerBytesMax, headers);
   if (!answer) {
     return fail(ErrorCode::unavailable,
                 fmt::format("no gateway answers at {} ({}): is `truekeel serve` running, and is "

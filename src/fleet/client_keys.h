@@ -56,6 +56,8 @@ class ClientGate {
     bool may_explain = false;
   };
 
+  [[nodiscard]] bool knows(const KeyHash& key) const { return by_key_.contains(key); }
+
   /// Takes a call in; each that is taken has one release(). `key` null: none was given. Cost: a look-up.
   [[nodiscard]] std::expected<Admission, Denial> admit(const KeyHash* key, Instant now);
   void release(ClientId client);

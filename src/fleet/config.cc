@@ -57,6 +57,12 @@ std::vector<std::string> advice(const Config& config) {
         "under clients.",
         to_string(config.listen)));
   }
+  if (!is_loopback(config.admin.host)) {
+    sentences.push_back(
+        fmt::format("admin: {} is reachable from other machines, in the clear; keep it on a network of "
+                    "operators alone.",
+                    to_string(config.admin)));
+  }
   if (config.affinity_secret_env.empty()) {
     sentences.push_back(
         "affinity_secret_env is not set: sessions move at a restart, and two gateways do not agree on their "

@@ -158,6 +158,7 @@ struct EvidenceConfig {
 struct Config {
   Address listen{"127.0.0.1", 8080};
   Address admin{"127.0.0.1", 9090};
+  std::string admin_token_env;      ///< the variable with the token of the admin API; empty: loopback only
   std::string affinity_secret_env;  ///< empty: a random secret
   TlsConfig tls;
   ClientsConfig clients;

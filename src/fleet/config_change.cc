@@ -14,6 +14,7 @@ ConfigChange change_to(const Config& running, Config wanted) {
   };
   compare("listen", &Config::listen);
   compare("admin", &Config::admin);
+  compare("admin_token_env", &Config::admin_token_env);
   compare("affinity_secret_env", &Config::affinity_secret_env);
   compare("tls", &Config::tls);
   compare("clients", &Config::clients);

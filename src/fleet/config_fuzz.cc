@@ -23,7 +23,8 @@ void check_problems(const std::vector<ConfigProblem>& problems) {
 }
 
 void check_config(const Config& config) {
-  TK_ASSERT(!config.models.empty() && !config.pools.empty() && is_loopback(config.admin.host));
+  TK_ASSERT(!config.models.empty() && !config.pools.empty());
+  TK_ASSERT(is_loopback(config.admin.host) || !config.admin_token_env.empty());
   for (const auto& model : config.models) {
     TK_ASSERT(!model.classes.empty() && config.find_model(model.name) == &model);
     std::uint32_t before = 0;

@@ -67,7 +67,8 @@ TEST(Config, TheDefaultPassesAndStatesTheDefaults) {
 TEST(Config, EveryKeyArrives) {
   const auto parsed = parse_config(R"(
 listen: "[::]:1"
-admin: localhost:2
+admin: 10.0.0.1:2
+admin_token_env: ADMIN
 affinity_secret_env: SECRET_1
 tls: {cert: c.pem, key: k.pem}
 clients: {keys: "a file", concurrent: 2, requests_per_s: 0.5}
@@ -93,7 +94,8 @@ pools:
   ASSERT_TRUE(parsed) << format_problem("f", parsed.error().front());
   Config want;
   want.listen = {"::", 1};
-  want.admin = {"localhost", 2};
+  want.admin = {"10.0.0.1", 2};
+  want.admin_token_env = "ADMIN";
   want.affinity_secret_env = "SECRET_1";
   want.tls = {"c.pem", "k.pem"};
   want.clients = {"a file", {2, 0.5}};
@@ -160,17 +162,18 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("tokenizer: bound", "tokenizer: bound\n    defaults: {tempature: 1}"),
                 "f:4:16: models[0].defaults: unknown key 'tempature'; did you mean 'temperature'?"},
         Mistake{with("bus: x"),
-                "f:1:1: unknown key 'bus'; known here: listen, admin, affinity_secret_env, tls, clients, "
+                "f:1:1: unknown key 'bus'; known here: listen, admin, admin_token_env, affinity_secret_env, "
+                "tls, clients, "
                 "limits, health, retry, audit, evidence, store, keep_days, webhook, models, pools"},
         Mistake{with("limits: {idle_s: 1, idle_s: 2}"),
                 "f:1:21: limits: duplicate key 'idle_s'; it stands in line 1 already; keep one"},
         Mistake{with("    tokenizer: bound\n", ""),
                 "f:2:5: models[0]: 'tokenizer' is missing; add 'tokenizer: …'"},
-        Mistake{
-            "",
-            "f:1:1: must be a map, not nothing; write 'key: value' with keys of: listen, admin, "
-            "affinity_secret_env, tls, clients, limits, health, retry, audit, evidence, store, keep_days, "
-            "webhook, models, pools"},
+        Mistake{"",
+                "f:1:1: must be a map, not nothing; write 'key: value' with keys of: listen, admin, "
+                "admin_token_env, affinity_secret_env, tls, clients, limits, health, retry, audit, evidence, "
+                "store, keep_days, "
+                "webhook, models, pools"},
         Mistake{with("limits: [1]"),
                 "f:1:9: limits: must be a map, not a list; write 'key: value' with keys of: "
                 "body_mib, connections, header_s, idle_s, drain_s"}));
@@ -214,9 +217,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("listen: 8080"),
                 "f:1:9: listen: '8080' is no address to listen on; write IP:PORT, as in "
                 "127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080"},
-        Mistake{with("admin: 0.0.0.0:9090"),
-                "f:1:8: admin: the admin port asks for no password, so it must be on "
-                "loopback; write 127.0.0.1:9090"},
+        Mistake{
+            with("admin: 0.0.0.0:9090"),
+            "f:1:8: admin: beyond loopback the admin port needs a token; name the environment variable that "
+            "holds it as admin_token_env, or write 127.0.0.1:9090"},
         Mistake{with("admin: 127.0.0.1:8080"),
                 "f:1:8: admin: listen and admin have the same port; give admin another port"},
         Mistake{with("affinity_secret_env: hunter2"),

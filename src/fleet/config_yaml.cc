@@ -118,8 +118,9 @@ void check_tokenizers(const ConfigDraft& draft) {
 
 void check_addresses(const Section& top, const Config& config) {
   const Place place = top.at("admin");
-  if (!is_loopback(config.admin.host)) {
-    place.wrong("the admin port asks for no password, so it must be on loopback", "write 127.0.0.1:9090");
+  if (!is_loopback(config.admin.host) && !top.child("admin_token_env")) {
+    place.wrong("beyond loopback the admin port needs a token",
+                "name the environment variable that holds it as admin_token_env, or write 127.0.0.1:9090");
   }
   if (config.admin.port != 0 && config.admin.port == config.listen.port) {
     place.wrong("listen and admin have the same port", "give admin another port");
@@ -130,6 +131,7 @@ void read_top(const Section& top, ConfigDraft& draft) {
   Config& config = draft.config;
   read_address(top, "listen", config.listen);
   read_address(top, "admin", config.admin);
+  config.admin_token_env = top.env_name("admin_token_env");
   config.affinity_secret_env = top.env_name("affinity_secret_env");
   if (const auto place = top.child("tls")) read_tls(*place, config.tls);
   if (const auto place = top.child("clients")) read_clients(*place, config.clients);
@@ -164,9 +166,10 @@ std::expected<Config, std::vector<ConfigProblem>> parse_config(std::string_view 
     return one_problem(fault.line, fault.column, std::move(fault.message), std::move(fault.fix));
   }
   ConfigDraft draft;
-  const Section top(Place{&*tree, "", &draft.problems},
-                    {"listen", "admin", "affinity_secret_env", "tls", "clients", "limits", "health", "retry",
-                     "audit", "evidence", "store", "keep_days", "webhook", "models", "pools"});
+  const Section top(
+      Place{&*tree, "", &draft.problems},
+      {"listen", "admin", "admin_token_env", "affinity_secret_env", "tls", "clients", "limits", "health",
+       "retry", "audit", "evidence", "store", "keep_days", "webhook", "models", "pools"});
   if (tree->kind == YamlNode::Kind::map) read_top(top, draft);
   if (!draft.problems.empty()) return std::unexpected(draft.problems.take());
   return std::move(draft.config);

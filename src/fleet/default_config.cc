@@ -9,7 +9,8 @@ std::string_view default_config() {
 # SIGHUP reads models and pools again, the rest needs a restart.
 
 listen: 127.0.0.1:8080          # where clients of the OpenAI and Anthropic APIs connect
-admin: 127.0.0.1:9090           # /metrics, /livez, /readyz and the admin API; on loopback only
+admin: 127.0.0.1:9090           # /metrics, /livez, /readyz and the admin API; beyond loopback with a token only:
+# admin_token_env: TRUEKEEL_ADMIN_TOKEN     # the NAME of the variable that holds it, 16 characters at least
 
 # The NAME of an environment variable with a secret, the same for every gateway that serves this fleet:
 # then they agree on which server a session belongs to, and a restart moves nobody. Unset: random.

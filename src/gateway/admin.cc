@@ -22,23 +22,47 @@ std::string_view name_between(std::string_view path, std::string_view prefix, st
   return path.substr(prefix.size(), path.size() - prefix.size() - suffix.size());
 }
 
+std::string_view path_of(const http::RequestHead& request) {
+  return std::string_view(request.target).substr(0, request.target.find('?'));
+}
+
 bool is_action(std::string_view path) { return path.starts_with(kEndpoints) || path.starts_with(kAffinity); }
 
 }  // namespace
 
-Admin::Admin(http::Net& net, Shared& shared, const Webhook* webhook)
-    : net_(net), shared_(shared), webhook_(webhook) {
+Admin::Admin(http::Net& net, Shared& shared, const Webhook* webhook, std::optional<AdminToken> token)
+    : net_(net), shared_(shared), webhook_(webhook), token_(token) {
   if (shared_.incidents() != nullptr) incidents_.emplace(net, *shared_.incidents());
 }
 
 http::Task<void> Admin::handle(http::Exchange& exchange) {
   const auto& request = exchange.request();
-  const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
-  if (incidents_ && comes_from_here(request.headers) && IncidentApi::serves(path)) {
-    co_return co_await incidents_->handle(exchange);
+  const std::string_view path = path_of(request);
+  const auto refusal = turned_away(request);
+  if (refusal) {
+    shared_.metrics().on_denial("admin");
+    co_return co_await respond(exchange, *refusal);
   }
+  if (incidents_ && IncidentApi::serves(path)) co_return co_await incidents_->handle(exchange);
   const auto answered = answer(request);
   co_await respond(exchange, answered);
+}
+
+std::optional<AdminAnswer> Admin::turned_away(const http::RequestHead& request) const {
+  if (token_) {
+    // Whether it is alive tells nothing, and those who ask often cannot send a token.
+    const auto path = path_of(request);
+    if (path == "/livez" || path == "/readyz" || token_->is_in(request.headers)) return std::nullopt;
+    auto refusal = AdminAnswer::problem(
+        401, "Token needed", "send the admin API's token as Authorization: Bearer TOKEN (admin_token_env)");
+    refusal.authenticate = "Bearer";
+    return refusal;
+  }
+  if (comes_from_here(request.headers)) return std::nullopt;
+  return AdminAnswer::problem(
+      403, "Not from here",
+      "the admin API answers requests whose Host, and Origin if there is one, are loopback names; "
+      "through a tunnel use http://localhost:PORT");
 }
 
 /// A page of some other site must not steer the fleet through the browser of somebody who may: neither by a
@@ -57,13 +81,7 @@ bool Admin::comes_from_here(const http::Headers& headers) {
 }
 
 AdminAnswer Admin::answer(const http::RequestHead& request) {
-  if (!comes_from_here(request.headers)) {
-    return AdminAnswer::problem(
-        403, "Not from here",
-        "the admin API answers requests whose Host, and Origin if there is one, are loopback names; "
-        "through a tunnel use http://localhost:PORT");
-  }
-  const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
+  const std::string_view path = path_of(request);
   const bool reads = request.method == "GET" || request.method == "HEAD";
   if (is_action(path) ? request.method != "POST" : !reads) {
     return AdminAnswer::takes(path, is_action(path) ? "POST" : "GET");

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "gateway/admin_answer.h"
+#include "gateway/admin_token.h"
 #include "gateway/incident_api.h"
 #include "gateway/shared.h"
 #include "gateway/webhook.h"
@@ -16,10 +17,14 @@ namespace truekeel::gateway {
 
 class Admin {
  public:
-  /// All are borrowed for life; `webhook` may be null.
-  Admin(http::Net& net, Shared& shared, const Webhook* webhook = nullptr);
+  /// All are borrowed for life; `webhook` may be null. Without a token the port must be on loopback.
+  Admin(http::Net& net, Shared& shared, const Webhook* webhook = nullptr,
+        std::optional<AdminToken> token = std::nullopt);
 
   http::Task<void> handle(http::Exchange& exchange);
+
+  /// What a request is answered that may not be here: asked before its body is read.
+  [[nodiscard]] std::optional<AdminAnswer> turned_away(const http::RequestHead& request) const;
 
  private:
   [[nodiscard]] AdminAnswer answer(const http::RequestHead& request);
@@ -34,6 +39,7 @@ class Admin {
   http::Net& net_;
   Shared& shared_;
   const Webhook* webhook_;
+  const std::optional<AdminToken> token_;
   std::optional<IncidentApi> incidents_;
 };
 

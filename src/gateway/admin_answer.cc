@@ -28,6 +28,7 @@ AdminAnswer AdminAnswer::takes(std::string_view path, std::string_view methods) 
 http::Task<void> respond(http::Exchange& exchange, const AdminAnswer& answer) {
   http::Headers headers = {{"content-type", answer.type}, {"cache-control", "no-store"}};
   if (!answer.allow.empty()) headers.add("allow", answer.allow);
+  if (!answer.authenticate.empty()) headers.add("www-authenticate", answer.authenticate);
   static_cast<void>(co_await exchange.respond(answer.status, headers, answer.body));
 }
 

@@ -13,7 +13,8 @@ struct AdminAnswer {
   int status = 200;
   std::string type = "application/json";
   std::string body = {};
-  std::string_view allow = {};  ///< with a 405; of static storage
+  std::string_view allow = {};         ///< with a 405; of static storage
+  std::string_view authenticate = {};  ///< with a 401; of static storage
 
   [[nodiscard]] static AdminAnswer json(std::string text, int status = 200);
   [[nodiscard]] static AdminAnswer problem(int status, std::string title, std::string detail);

@@ -65,6 +65,17 @@ struct WebhookTarget {
   WebhookKey key;
 };
 
+/// Nothing when none is needed.
+Result<std::optional<AdminToken>> admin_token(const fleet::Config& config) {
+  if (config.admin_token_env.empty()) return std::nullopt;
+  const char* value = std::getenv(config.admin_token_env.c_str());
+  auto token = AdminToken::parse(value == nullptr ? "" : value);
+  if (token) return *token;
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("admin: the environment variable {} (admin_token_env): {}", config.admin_token_env,
+                          token.error().message));
+}
+
 /// Nothing when nobody is to be told.
 Result<std::optional<WebhookTarget>> webhook_target(const fleet::WebhookConfig& config) {
   if (config.url.empty()) return std::nullopt;
@@ -87,7 +98,8 @@ class Gateway::IoThread {
  public:
   IoThread(Shared& shared, const http::ServerOptions& options)
       : proxy_(loop_.net(), shared, random_bits()),
-        server_(loop_.net(), options, [this](http::Exchange& exchange) { return proxy_.handle(exchange); }) {}
+        server_(loop_.net(), with_gate(options),
+                [this](http::Exchange& exchange) { return proxy_.handle(exchange); }) {}
 
   Result<std::uint16_t> listen(const http::Endpoint& at, http::Sharing sharing) {
     return server_.listen(at, sharing);
@@ -100,6 +112,11 @@ class Gateway::IoThread {
   void join() { loop_.join(); }
 
  private:
+  http::ServerOptions with_gate(http::ServerOptions options) {
+    options.takes_body = [this](const http::RequestHead& head) { return proxy_.knows_client(head); };
+    return options;
+  }
+
   http::Task<void> drain(Duration limit) {
     auto& net = loop_.net();
     server_.stop_accepting();
@@ -119,8 +136,8 @@ class Gateway::IoThread {
 
 class Gateway::ControlThread {
  public:
-  ControlThread(Shared& shared, std::optional<WebhookTarget> target)
-      : admin_(loop_.net(), shared, make_webhook(shared, std::move(target))),
+  ControlThread(Shared& shared, std::optional<WebhookTarget> target, std::optional<AdminToken> token)
+      : admin_(loop_.net(), shared, make_webhook(shared, std::move(target)), token),
         server_(loop_.net(), admin_options(),
                 [this](http::Exchange& exchange) { return admin_.handle(exchange); }),
         prober_(loop_.net(), shared),
@@ -138,8 +155,9 @@ class Gateway::ControlThread {
   void stop() { loop_.stop(); }
 
  private:
-  static http::ServerOptions admin_options() {
+  http::ServerOptions admin_options() {
     http::ServerOptions options;
+    options.takes_body = [this](const http::RequestHead& head) { return !admin_.turned_away(head); };
     options.parser.body_bytes = 1 << 20;
     options.connections = 1000;
     options.error_body = [](int status, std::string_view message, std::string_view) {
@@ -201,7 +219,9 @@ Result<void> Gateway::open(const fleet::Config& config, const GatewayOptions& op
   }
   auto target = webhook_target(config.webhook);
   if (!target) return std::unexpected(target.error());
-  control_ = std::make_unique<ControlThread>(*shared_, std::move(*target));
+  const auto token = admin_token(config);
+  if (!token) return std::unexpected(token.error());
+  control_ = std::make_unique<ControlThread>(*shared_, std::move(*target), *token);
   const auto port = control_->listen({config.admin.host, config.admin.port});
   if (!port) return std::unexpected(port.error());
   admin_port_ = *port;

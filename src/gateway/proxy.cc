@@ -160,6 +160,12 @@ http::Task<void> Proxy::handle(http::Exchange& exchange) {
   finish_record(call);
 }
 
+bool Proxy::knows_client(const http::RequestHead& request) {
+  if (!shared_.has_clients()) return true;
+  const auto key = presented_key(request.headers);
+  return key && shared_.clients([&](const fleet::ClientGate& gate) { return gate.knows(*key); });
+}
+
 http::Task<void> Proxy::deny(ClientCall& call, const fleet::Denial& denial) {
   shared_.metrics().on_denial(fleet::to_string(denial.reason));
   call.record.end = "refused";

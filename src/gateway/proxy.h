@@ -24,6 +24,9 @@ class Proxy {
   /// Answers one call, whatever it is.
   http::Task<void> handle(http::Exchange& exchange);
 
+  /// Whether who calls may: asked before the body is read.
+  [[nodiscard]] bool knows_client(const http::RequestHead& request);
+
   /// Ends the streams under way with the provider's error event, and sends away who waits for room.
   void end_streams() {
     streams_.cancel_all();

@@ -136,6 +136,12 @@ void Connection::feed(std::string_view bytes) {
     case MessageParser::State::head:
       break;
     case MessageParser::State::body:
+      if (!had_head && !takes_body()) {
+        parser_.body().clear();
+        count_body();
+        enter(Phase::answering);
+        break;
+      }
       if (!had_head) deadline_.set(core_->net.now() + core_->options.body);
       send_continue();
       break;
@@ -147,6 +153,11 @@ void Connection::feed(std::string_view bytes) {
       enter(Phase::answering);
       break;
   }
+}
+
+bool Connection::takes_body() const {
+  const auto& wanted = core_->options.takes_body;
+  return !wanted || wanted(parser_.head());
 }
 
 void Connection::send_continue() {
@@ -184,7 +195,8 @@ Task<void> Connection::serve() {
   while (phase_ == Phase::idle || phase_ == Phase::reading) {
     co_await wake_.wait();
     while (phase_ == Phase::answering) {
-      keep_ = parser_.keep_alive();
+      // What is left of a body that nobody took is no next request.
+      keep_ = parser_.keep_alive() && parser_.state() == MessageParser::State::done;
       if (parser_.state() == MessageParser::State::failed) {
         keep_ = false;
         co_await refuse(parser_.rejection().status, parser_.rejection().reason);

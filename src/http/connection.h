@@ -79,6 +79,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool take_input();
   void feed(std::string_view bytes);
   void send_continue();
+  [[nodiscard]] bool takes_body() const;
   void count_body();
   void client_left();
   void on_deadline();

@@ -9,8 +9,11 @@
 namespace truekeel::http {
 
 Task<CallResult<Fetched>> fetch(Net& net, Client& client, Endpoint to, std::string method, std::string path,
-                                std::string body, Duration limit, std::size_t bytes_max) {
-  RequestHead head{.method = std::move(method), .target = std::move(path), .minor_version = 1, .headers = {}};
+                                std::string body, Duration limit, std::size_t bytes_max, Headers headers) {
+  RequestHead head{.method = std::move(method),
+                   .target = std::move(path),
+                   .minor_version = 1,
+                   .headers = std::move(headers)};
   if (!body.empty()) head.headers.add("content-type", "application/json");
   const CallOptions limits = {
       .first_byte = limit, .idle = limit, .deadline = net.now() + limit, .idempotent = head.method == "GET"};
@@ -23,14 +26,15 @@ Task<CallResult<Fetched>> fetch(Net& net, Client& client, Endpoint to, std::stri
 }
 
 CallResult<Fetched> fetch(const Place& place, std::string_view method, std::string_view path,
-                          std::string_view body, Duration limit, std::size_t bytes_max) {
+                          std::string_view body, Duration limit, std::size_t bytes_max,
+                          const Headers& headers) {
   boost::asio::io_context context(1);
   const auto net = make_tcp_net(context);
   CallResult<Fetched> result;
   const auto run = [&]() -> Task<void> {
     Client client(*net, {});
     result = co_await fetch(*net, client, place.endpoint, std::string(method),
-                            place.prefix + std::string(path), std::string(body), limit, bytes_max);
+                            place.prefix + std::string(path), std::string(body), limit, bytes_max, headers);
   };
   spawn(*net, run());
   context.run();

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "http/client.h"
+#include "http/message.h"
 #include "http/url.h"
 
 namespace truekeel::http {
@@ -20,10 +21,12 @@ struct Fetched {
 /// sent again on a stale connection when it is a GET. An answer with a body of more than `bytes_max` is
 /// CallFailure::protocol.
 Task<CallResult<Fetched>> fetch(Net& net, Client& client, Endpoint to, std::string method, std::string path,
-                                std::string body, Duration limit, std::size_t bytes_max);
+                                std::string body, Duration limit, std::size_t bytes_max,
+                                Headers headers = {});
 
 /// Asks for the path below the place, on a connection of its own, and blocks until it ends.
 [[nodiscard]] CallResult<Fetched> fetch(const Place& place, std::string_view method, std::string_view path,
-                                        std::string_view body, Duration limit, std::size_t bytes_max);
+                                        std::string_view body, Duration limit, std::size_t bytes_max,
+                                        const Headers& headers = {});
 
 }  // namespace truekeel::http

@@ -89,6 +89,9 @@ struct ServerOptions {
   Duration linger = std::chrono::seconds(2);
   std::shared_ptr<const TlsContext> tls = {};  ///< null: in the clear
   bool date = true;  ///< answers that have no Date field get one, as origin servers must (RFC 9110, 6.6.1)
+  /// Whether the body of such a request is to be read. If not, the handler gets none, and the connection ends
+  /// with its answer. Null: every body is.
+  std::function<bool(const RequestHead&)> takes_body = {};
   /// The body of errors that the server itself answers (400, 408, 413, 431, 500, 503, 505).
   std::function<ErrorBody(int status, std::string_view message, std::string_view target)> error_body;
 };

@@ -88,6 +88,29 @@ TEST_P(ServerTest, TakesARequestByteByByte) {
   });
 }
 
+TEST_P(ServerTest, AnswersByTheHeadAloneWhereNoBodyIsTaken) {
+  ServerOptions options;
+  options.takes_body = [](const RequestHead& head) { return head.target != "/refused"; };
+  serve(
+      echo,
+      [this]() -> Task<void> {
+        const auto stream = dial();
+        co_await put(
+            *stream,
+            "POST /refused HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 99999\r\n\r\n{");
+        EXPECT_EQ(
+            co_await get(*stream),
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 9\r\nconnection: close\r\n\r\n"
+            "/refused ")
+            << "before the rest has come, without a 100, and for the last time";
+        EXPECT_THAT(
+            co_await ask(
+                "POST /taken HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"),
+            EndsWith("/taken hi"));
+      },
+      std::move(options));
+}
+
 TEST_P(ServerTest, StreamsInChunks) {
   const auto handler = [](Exchange& exchange) -> Task<void> {
     exchange.start(200, kText);

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import threading
 import urllib.error
@@ -14,7 +15,7 @@ from pathlib import Path
 import anthropic
 import openai
 import pytest
-from gateway import Gateway, config, endpoint, wait_until
+from gateway import BINARY, Gateway, config, endpoint, wait_until
 from stub_upstream import behave_well
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 5}
@@ -116,6 +117,53 @@ def test_a_crash_leaves_no_dump(stub, tmp_path):
     gateway.program.process.send_signal(signal.SIGABRT)
     _, status = os.waitpid(gateway.program.pid, 0)
     assert os.WTERMSIG(status) == signal.SIGABRT and not os.WCOREDUMP(status)
+
+
+def test_a_strangers_body_is_not_read(gateway, stub):
+    host, port = gateway.url.removeprefix("http://").split(":")
+    for path, shape in (("/v1/chat/completions", "invalid_api_key"), ("/v1/messages", "authentication_error")):
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(f"POST {path} HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer key-x\r\nContent-Length: 60000000\r\n"
+                               "Expect: 100-continue\r\n\r\n".encode())
+            answered = connection.recv(65536).decode()
+            assert answered.startswith("HTTP/1.1 401") and "connection: close" in answered and shape in answered
+    assert not stub.requests
+
+
+TOKEN = "a token of the tests, long enough"
+
+
+def ask(url: str, token: str | None = None, data: bytes | None = None) -> tuple[int, str]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data=data, headers=headers)) as answered:
+            return answered.status, answered.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_beyond_loopback_the_admin_api_wants_its_token(stub, tmp_path):
+    settings = config({"main": [endpoint("e0", stub.url)]}) | {"admin": "0.0.0.0:0", "admin_token_env": "ADMIN_TOKEN"}
+    with Gateway(settings, tmp_path, env={"ADMIN_TOKEN": TOKEN}) as gateway:
+        for path in ("/api/v1/fleet", "/metrics", "/api/v1/incidents", "/api/v1/events"):
+            assert ask(gateway.admin + path)[0] == 401
+            assert ask(gateway.admin + path, TOKEN[:-1])[0] == 401
+        assert ask(gateway.admin + "/api/v1/endpoints/e0/drain", "wrong", b"")[0] == 401
+        assert ask(gateway.admin + "/livez")[0] == ask(gateway.admin + "/readyz")[0] == 200
+        assert ask(gateway.admin + "/api/v1/endpoints/e0/drain", TOKEN, b"")[0] == 200
+        status, metrics = ask(gateway.admin + "/metrics", TOKEN)
+        assert status == 200 and 'truekeel_denials_total{reason="admin"} 9' in metrics
+        command = [BINARY, "incidents", "--admin", gateway.admin]
+        assert subprocess.run(command, capture_output=True).returncode != 0
+        assert subprocess.run(command, env={**os.environ, "TRUEKEEL_ADMIN_TOKEN": TOKEN}, capture_output=True).returncode == 0
+        assert TOKEN not in gateway.program.log_tail(1000)
+
+
+@pytest.mark.parametrize("token", [None, "short"])
+def test_without_a_token_it_does_not_start(stub, tmp_path, token):
+    settings = config({"main": [endpoint("e0", stub.url)]}) | {"admin": "0.0.0.0:0", "admin_token_env": "ADMIN_TOKEN"}
+    with pytest.raises(AssertionError, match=r"variable ADMIN_TOKEN .admin_token_env.: it has \d characters"):
+        Gateway(settings, tmp_path, env={"ADMIN_TOKEN": token} if token else {})
 
 
 @pytest.mark.parametrize("headers, status", [
