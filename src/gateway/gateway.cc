@@ -229,7 +229,11 @@ Result<void> Gateway::open(const fleet::Config& config, const GatewayOptions& op
 }
 
 Gateway::~Gateway() {
-  if (control_) stop();
+  if (control_) {
+    stop();
+  } else if (shared_) {
+    shared_->sentinel().stop();  // the start has failed; its thread must not ask a fleet that is gone
+  }
 }
 
 bool Gateway::complete() {
