@@ -63,20 +63,21 @@ void Fleet::append_candidates(const ContextPlan& plan, std::uint32_t first_class
     const Pool& pool = pools_[classes[index].pool_index];
     std::vector<RendezvousMember> present;
     std::vector<MemberLoad> loads;
-    std::vector<EndpointId> ids;
+    std::vector<std::pair<EndpointId, const Member*>> who;
     for (const EndpointId id : pool.members) {
       const Member& member = at(id);
       if (!serves(member, last_resort, now)) continue;
       present.push_back({member.id, member.config->weight_milli});
       loads.push_back({member.in_flight, member.config->weight_milli});
-      ids.push_back(id);
+      who.emplace_back(id, &member);
     }
+    if (who.empty()) continue;
     const auto over = over_bound(loads, pool.load->bound_milli);
     const auto begin = static_cast<std::ptrdiff_t>(order.size());
     std::uint32_t rank = 0;
     for (const auto place : rendezvous_order(present, key, pool.epoch, secret_)) {
-      order.push_back({.endpoint = ids[place],
-                       .config = at(ids[place]).config,
+      order.push_back({.endpoint = who[place].first,
+                       .config = who[place].second->config,
                        .class_index = index,
                        .epoch = pool.epoch,
                        .rank = rank++,
