@@ -131,3 +131,20 @@ def test_a_shutdown_still_serves_who_waits(serve, held):
         wait_until(lambda: not ready(gateway), what="the shutdown")
         held.release.release(2)
         assert first.result()[0].choices and second.result()[0].choices
+
+
+def test_who_still_waits_when_the_shutdown_ends_is_told(held, tmp_path):
+    settings = config({"main": [endpoint("e0", held.url)]}, limits={"drain_s": 0.5})
+    settings["pools"]["main"]["max_in_flight"] = 1
+    with Gateway(settings, tmp_path) as gateway, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(gateway.chat)
+        wait_until(lambda: held.requests)
+        second = pool.submit(gateway.chat)
+        wait_until(lambda: waiting(gateway) == 1)
+        gateway.program.process.terminate()
+        with pytest.raises(openai.InternalServerError, match="shutting down") as told:
+            second.result()
+        assert told.value.code == "shutting_down"
+        held.release.release(2)
+        first.exception()  # served or cut, as it happened to be in time
+    assert len(held.requests) == 1
