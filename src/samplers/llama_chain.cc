@@ -22,6 +22,7 @@ llama_sampler* sampler_of(Step step, const Row& row) {
     case Step::bias: {
       if (params.bias.empty()) return nullptr;
       std::vector<llama_logit_bias> biases;
+      biases.reserve(params.bias.size());
       for (const auto& [id, bias] : params.bias) biases.push_back({id, bias});
       return llama_sampler_init_logit_bias(static_cast<int>(row.logits.size()),
                                            static_cast<int>(biases.size()), biases.data());
@@ -85,6 +86,7 @@ LlamaChain::LlamaChain(std::vector<Step> chain) {
 
 Result<std::vector<Draw>> LlamaChain::draw(const Call& call) {
   std::vector<Chain> chains;
+  chains.reserve(call.rows.size());
   for (const Row& row : call.rows)
     // The seed with all bits set means "random" to llama.cpp.
     chains.push_back(chain_of(semantics_.chain, row,

@@ -199,6 +199,7 @@ Result<std::vector<Draw>> OwnSampler::draw(const Call& call) {
   scratch_->counts.clear();
   scratch_->biases.clear();
   std::vector<select::Params> params;
+  params.reserve(call.rows.size());
   for (const Row& row : call.rows) params.push_back(scratch_->params_of(row));
 
   const std::size_t rows = call.rows.size();
@@ -218,6 +219,7 @@ Result<std::vector<Draw>> OwnSampler::draw(const Call& call) {
     }
   }
   std::vector<Draw> draws;
+  draws.reserve(outcomes.size());
   for (const select::Outcome& outcome : outcomes) draws.push_back(draw_of(outcome));
   return draws;
 }

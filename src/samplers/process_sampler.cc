@@ -14,7 +14,7 @@
 
 #include "conformance/wire.h"
 
-extern char** environ;
+extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX asks for it; some headers have it
 
 namespace truekeel::samplers {
 namespace {
@@ -104,6 +104,7 @@ Result<bool> ProcessSampler::spawn() {
   posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
 
   std::vector<char*> arguments;
+  arguments.reserve(command_.size() + 1);
   for (const std::string& argument : command_) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   const int error =

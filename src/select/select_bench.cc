@@ -20,8 +20,8 @@ std::uint32_t read_once(const float* row, std::uint32_t size) {
   const hn::ScalableTag<std::uint32_t> d;
   const auto* words = reinterpret_cast<const std::uint32_t*>(row);
   auto a = hn::Zero(d), b = a, c = a, e = a;
-  const std::uint32_t step = static_cast<std::uint32_t>(hn::Lanes(d));
-  for (std::uint32_t i = 0; i + 4 * step <= size; i += 4 * step) {
+  const std::size_t step = hn::Lanes(d);
+  for (std::size_t i = 0; i + 4 * step <= size; i += 4 * step) {
     a = hn::Or(a, hn::LoadU(d, words + i));
     b = hn::Or(b, hn::LoadU(d, words + i + step));
     c = hn::Or(c, hn::LoadU(d, words + i + 2 * step));
@@ -122,6 +122,7 @@ Rows make_rows(const std::string& shape, const std::string& place, std::uint32_t
   constexpr std::uint32_t kDistinct = 16;
   Rows rows = empty_rows(shape, place, vocabulary, count);
   std::vector<std::vector<float>> distinct;
+  distinct.reserve(kDistinct);
   for (std::uint32_t i = 0; i < std::min(kDistinct, count); ++i)
     distinct.push_back(synthetic(shape, vocabulary, i));
   for (std::uint32_t i = 0; i < count; ++i) std::ranges::copy(distinct[i % distinct.size()], rows.at(i));
@@ -305,12 +306,15 @@ void measure_shards(const Rows& rows, const char* name, const Params& params, do
     const auto begin = Clock::now();
     {
       std::vector<std::jthread> threads;
+      threads.reserve(kShards);
       for (std::uint32_t rank = 0; rank < kShards; ++rank)
         threads.emplace_back([&, rank] {
           ShardWorkspace workspace(rows.vocabulary);
-          const Shard shard{{rows.at(0) + rank * size, size, DType::f32}, rank * size, rows.vocabulary};
+          const std::uint32_t first = rank * size;
+          const Shard shard{{rows.at(0) + first, size, DType::f32}, first, rows.vocabulary};
           for (std::uint32_t row = 0; row < kRows; ++row)
-            (void)select_shard(shard, params, Draw::at(7, row % kDraws), group.endpoint(rank), workspace);
+            if (!select_shard(shard, params, Draw::at(7, row % kDraws), group.endpoint(rank), workspace))
+              std::abort();
         });
     }
     best_ns =
@@ -362,6 +366,7 @@ int run(const Options& options) {
       return 2;
     }
     std::vector<std::vector<Case>> sets;
+    sets.reserve(all.size());
     for (const Rows& rows : all) sets.push_back(measure(rows, 1, options.budget_s));
     print(all[0], 1, sets);
     return 0;
