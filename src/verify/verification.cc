@@ -30,14 +30,6 @@ Server::Limits limits_of(const Settings& settings, Instant now) {
           .deadline = now + settings.time_most};
 }
 
-/// An answer that was asked for.
-struct Answer {
-  const Recipe* recipe = nullptr;
-  std::string body;  ///< empty: it did not come
-  std::string trouble;
-  bool cut = false;  ///< by us
-};
-
 std::uint64_t tokens_of(const std::string& body) {
   protocol::ResponseReader reader;
   const auto facts = reader.read(body);
@@ -84,6 +76,14 @@ std::string comparison_summary(const DifferenceTest& test, const ComparisonCount
 }
 
 }  // namespace
+
+/// An answer that was asked for.
+struct Verification::Answer {
+  const Recipe* recipe = nullptr;
+  std::string body;  ///< empty: it did not come
+  std::string trouble;
+  bool cut = false;  ///< by us
+};
 
 Verification::Verification(http::Net& net, Settings settings, Watch watch)
     : net_(net),
@@ -171,23 +171,8 @@ http::Task<AuditReport> Verification::audit(const Capabilities& can) {
     return !budget_.is_over(net_.now()) && net_.now() < until && budget_.tokens_left > tokens_least &&
            !audit.objects() && !audit.is_enough() && failures < kFailuresMost;
   };
-  const auto job = [&](std::uint64_t number) -> http::Task<Answer> {
-    Answer answer{.recipe = &mix[number % mix.size()], .body = {}, .trouble = {}, .cut = false};
-    const std::string prompt = short_prompt(settings_.seed, number);
-    const Ask ask{.prompt = prompt,
-                  .output_most = kAnswerTokens,
-                  .temperature = answer.recipe->temperature,
-                  .top_p = answer.recipe->top_p,
-                  .audit = true};
-    auto reply = co_await target_.post(kChatPath, chat_body(can, ask));
-    if (reply && reply->ok()) {
-      budget_.spend(tokens_of(reply->body));
-      answer.body = std::move(reply->body);
-    } else {
-      answer.trouble = reply ? reply->complaint() : reply.error().message;
-      answer.cut = budget_.is_over(net_.now());
-    }
-    co_return answer;
+  const auto job = [&](std::uint64_t number) {
+    return answer(can, mix[number % mix.size()], short_prompt(settings_.seed, number));
   };
   const auto take = [&](const Answer& answer) {
     if (answer.body.empty()) {
@@ -207,6 +192,25 @@ http::Task<AuditReport> Verification::audit(const Capabilities& can) {
   if (report.verdict == Verdict::undecided && failures > 0) report.summary += ": " + trouble;
   report.recipes = std::move(counts);
   co_return report;
+}
+
+http::Task<Verification::Answer> Verification::answer(const Capabilities& can, const Recipe& recipe,
+                                                      std::string prompt) {
+  Answer answer{.recipe = &recipe, .body = {}, .trouble = {}, .cut = false};
+  const Ask ask{.prompt = prompt,
+                .output_most = kAnswerTokens,
+                .temperature = recipe.temperature,
+                .top_p = recipe.top_p,
+                .audit = true};
+  auto reply = co_await target_.post(kChatPath, chat_body(can, ask));
+  if (reply && reply->ok()) {
+    budget_.spend(tokens_of(reply->body));
+    answer.body = std::move(reply->body);
+  } else {
+    answer.trouble = reply ? reply->complaint() : reply.error().message;
+    answer.cut = budget_.is_over(net_.now());
+  }
+  co_return answer;
 }
 
 AuditReport Verification::conclude(const SamplerAudit& audit) const {

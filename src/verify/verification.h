@@ -16,6 +16,8 @@
 
 namespace truekeel::verify {
 
+struct Recipe;
+
 struct Settings {
   Access target;
   Hints target_hints;
@@ -53,7 +55,11 @@ class Verification {
 
  private:
   [[nodiscard]] http::Task<ServerReport> ask(Server& server, const Hints& hints);
+  struct Answer;
+
   [[nodiscard]] http::Task<AuditReport> audit(const Capabilities& can);
+  /// `can` and `recipe` are borrowed until it is done.
+  [[nodiscard]] http::Task<Answer> answer(const Capabilities& can, const Recipe& recipe, std::string prompt);
   [[nodiscard]] http::Task<ComparisonReport> comparison(const Capabilities& target,
                                                         const Capabilities& reference);
   [[nodiscard]] AuditReport conclude(const SamplerAudit& audit) const;
