@@ -29,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev test", description="Runs every test of the project.")
     parser.add_argument("--build", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--jobs", default="2", help=argparse.SUPPRESS)
+    parser.add_argument("--engines", action="store_true", help="only the tests against engines that are not ours, such as a real vLLM")
     parser.add_argument("-k", metavar="EXPR", help="only tests whose name matches (a regular expression for unit tests)")
     args = parser.parse_args()
 
@@ -36,11 +37,16 @@ def main() -> int:
     for report in reports:
         report.unlink(missing_ok=True)
     unit = ["ctest", "--test-dir", str(args.build), "-j", args.jobs, "--output-on-failure", "--progress", "--output-junit", str(reports[0])]
-    python = [sys.executable, "-m", "pytest", "-q", "-ra", "tests", "tools", "python", f"--junitxml={reports[1]}"]
+    folders = ["tests/engines"] if args.engines else ["tests", "tools", "python"]
+    python = [sys.executable, "-m", "pytest", "-q", "-ra", *folders, f"--junitxml={reports[1]}"]
+    if args.engines:
+        reports, runs = reports[1:], [python]
+    else:
+        runs = [unit, python]
     if args.k:
         unit += ["-R", args.k]
         python += ["-k", args.k]
-    codes = [subprocess.run(command).returncode for command in (unit, python)]
+    codes = [subprocess.run(command).returncode for command in runs]
 
     passed, failed, skipped = map(sum, zip(*map(count, reports)))
     if failed == 0 and any(code not in (0, 5) for code in codes):  # 5: pytest collected nothing
