@@ -18,10 +18,13 @@ from worker_server import Worker
 
 ROOT = Path(__file__).parents[2]
 BINARY = os.environ["TRUEKEEL_BIN"]
+# Quiet cores need a fifth of it; what is tested is the verdict, not the time.
+PATIENCE_S = 400
+pytestmark = pytest.mark.timeout(600)
 FINE, BAD, USAGE, UNDECIDED, ENVIRONMENT = range(5)
 
 
-def verify(*arguments, env: dict | None = None, timeout_s: float = 110) -> tuple[int, dict]:
+def verify(*arguments, env: dict | None = None, timeout_s: float = 500) -> tuple[int, dict]:
     """Exit code and report."""
     run = subprocess.run([BINARY, "verify", *map(str, arguments), "--json"], capture_output=True, text=True, timeout=timeout_s,
                          env={**os.environ, **(env or {})})
@@ -46,7 +49,7 @@ def worker(tmp_path_factory):
 
 
 def test_a_stock_llama_server_is_what_it_is(llama):
-    code, report = verify(llama.url + "/v1", "--max-seconds", 90)
+    code, report = verify(llama.url + "/v1", "--max-seconds", PATIENCE_S)
     assert code == FINE, report
     assert report["target"]["engine"] == "llama.cpp" and report["target"]["window"] == 1024
     assert capability(report, "logprobs") == "yes" and report["target"]["top_logprobs"] == 20
@@ -57,7 +60,7 @@ def test_a_stock_llama_server_is_what_it_is(llama):
 
 def test_rope_scaling_is_found(llama, tmp_path):
     with LlamaServer(tmp_path, "--rope-scaling", "yarn", "--rope-scale", "4", "--yarn-orig-ctx", "8192") as scaled:
-        code, report = verify(scaled.url, "--reference", llama.url, "--no-sampler", "--max-seconds", 100)
+        code, report = verify(scaled.url, "--reference", llama.url, "--no-sampler", "--max-seconds", PATIENCE_S)
     comparison = report["comparison"]
     assert code == BAD and comparison["verdict"] == "bad", report
     assert max(each["lower"] for each in comparison["strata"].values()) > comparison["tolerance"]
@@ -66,7 +69,7 @@ def test_rope_scaling_is_found(llama, tmp_path):
 
 def test_linear_scaling_is_found(llama, tmp_path):
     with LlamaServer(tmp_path, "--rope-freq-scale", "0.5", "-c", "1024") as scaled:
-        code, report = verify(scaled.url, "--reference", llama.url, "--no-sampler", "--max-seconds", 100)
+        code, report = verify(scaled.url, "--reference", llama.url, "--no-sampler", "--max-seconds", PATIENCE_S)
     assert code == BAD and report["comparison"]["verdict"] == "bad", report
 
 
@@ -74,7 +77,7 @@ def test_linear_scaling_is_found(llama, tmp_path):
                          ids=["threads and batch", "KV q8_0"])
 def test_servers_that_differ_in_nothing_that_matters_are_not_accused(llama, tmp_path, flags):
     with LlamaServer(tmp_path, "-c", "1024", *flags) as other:
-        code, report = verify(other.url, "--reference", llama.url, "--no-sampler", "--max-tokens", 5000, "--max-seconds", 100)
+        code, report = verify(other.url, "--reference", llama.url, "--no-sampler", "--max-tokens", 5000, "--max-seconds", PATIENCE_S)
     assert code in (FINE, UNDECIDED) and report["comparison"]["verdict"] in ("fine", "undecided"), report
     assert report["comparison"]["all"]["contexts"] >= 10 and report["comparison"]["contexts_dropped"] < 5
     assert report["comparison"]["all"]["excess"] < report["comparison"]["tolerance"]
@@ -90,13 +93,13 @@ def test_every_command_does_what_the_page_says(llama, tmp_path):
         for command, expected in blocks:
             for place, actual in places.items():
                 command = command.replace(place, actual)
-            run = subprocess.run(["bash", "-euo", "pipefail", "-c", command], capture_output=True, text=True, timeout=110)
+            run = subprocess.run(["bash", "-euo", "pipefail", "-c", command], capture_output=True, text=True, timeout=500)
             assert run.returncode == FINE and expected in run.stdout, f"{command}\n{run.stdout}\n{run.stderr}"
 
 
 def test_a_worker_with_shards_is_the_worker_without(worker, tmp_path):
     with Worker(tmp_path, "--vocab-shards", 2, ctx=512, parallel=2) as sharded:
-        code, report = verify(sharded.url, "--reference", worker.url, "--no-sampler", "--max-seconds", 100)
+        code, report = verify(sharded.url, "--reference", worker.url, "--no-sampler", "--max-seconds", PATIENCE_S)
     assert code == FINE, report
     assert report["comparison"]["reading"] == "score" and report["comparison"]["all"]["upper"] < report["comparison"]["tolerance"]
     assert capability(report, "record of every token") == "yes" and report["target"]["engine"] == "truekeel"
@@ -251,5 +254,5 @@ def test_an_interrupt_reports_what_is_known(llama):
 
 def test_a_worker_whose_sampler_is_faulty_is_found(tmp_path):
     with Worker(tmp_path, "--drill", "--fault", "tail:0.05", ctx=512, parallel=2) as faulty:
-        code, report = verify(faulty.url, "--max-seconds", 100)
+        code, report = verify(faulty.url, "--max-seconds", PATIENCE_S)
     assert code == BAD and report["sampler"]["verdict"] == "bad", report
