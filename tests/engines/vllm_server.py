@@ -1,7 +1,9 @@
 """A real vLLM on one core, as set up by tools/engines/vllm.py."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -53,3 +55,5 @@ class Vllm:
 
     def __exit__(self, *_) -> None:
         self.program.stop(grace_s=30)
+        with contextlib.suppress(ProcessLookupError):  # its engine outlives a server that had to be killed
+            os.killpg(self.program.pid, signal.SIGKILL)
