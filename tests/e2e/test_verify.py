@@ -79,7 +79,8 @@ def test_servers_that_differ_in_nothing_that_matters_are_not_accused(llama, tmp_
     with LlamaServer(tmp_path, "-c", "1024", *flags) as other:
         code, report = verify(other.url, "--reference", llama.url, "--no-sampler", "--max-tokens", 5000, "--max-seconds", PATIENCE_S)
     assert code in (FINE, UNDECIDED) and report["comparison"]["verdict"] in ("fine", "undecided"), report
-    assert report["comparison"]["all"]["contexts"] >= 10 and report["comparison"]["contexts_dropped"] < 5
+    # An answer whose first token ends inside a character has no record here.
+    assert report["comparison"]["all"]["contexts"] >= 10 and report["comparison"]["contexts_dropped"] < report["comparison"]["all"]["contexts"] / 2
     assert report["comparison"]["all"]["excess"] < report["comparison"]["tolerance"]
 
 
