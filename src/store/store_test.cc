@@ -110,6 +110,16 @@ TEST_P(StoreTest, SaysWhetherMoreIsToBeForgotten) {
   EXPECT_EQ(left, 7);
 }
 
+TEST(MemoryStore, RemembersTheNewestTenThousandRequests) {
+  const auto store = make_memory_store();
+  std::vector<Item> records;
+  for (int i = 0; i <= 10'000; ++i) records.emplace_back(test_record(std::to_string(i)));
+  ASSERT_TRUE(store->write(records));
+  EXPECT_FALSE(store->request("0").value().has_value());
+  EXPECT_TRUE(store->request("1").value().has_value());
+  EXPECT_TRUE(store->request("10000").value().has_value());
+}
+
 INSTANTIATE_TEST_SUITE_P(All, StoreTest, testing::Values(Kind::memory, Kind::sqlite));
 
 }  // namespace
