@@ -13,6 +13,9 @@ enum ExitCode : int { kFine = 0, kBad = 1, kUsage = 2, kUndecided = 3, kEnvironm
 /// What the chosen command runs; returns an exit code.
 using Run = std::function<int()>;
 
+/// `backup`.
+void add_backup(CLI::App& app, Run& run);
+
 /// `check-config`, and the option `--print-default-config` of the program itself.
 void add_check_config(CLI::App& app, Run& run);
 

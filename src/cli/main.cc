@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   Run run;
   add_serve(app, run);
   add_check_config(app, run);
+  add_backup(app, run);
   add_worker(app, run);
   add_replay(app, run);
   add_verify(app, run);

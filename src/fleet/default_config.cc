@@ -52,7 +52,7 @@ evidence:
   false_alarms_per_day: 0.1     # a bound on their expected number, over all signals and slices together
   # state_file: truekeel.state  # what detectors know, without content, survives a restart here
 
-store: sqlite:truekeel.db       # incidents, changes, how requests were handled; or memory: gone at the end
+store: sqlite:truekeel.db       # incidents, changes, how requests were handled; or memory: 10,000 requests, gone at the end
 keep_days: 90                   # closed incidents and changes; how requests were handled is kept a day
 
 # Tells another program of incidents, signed as Standard Webhooks; the secret stands in an environment variable.

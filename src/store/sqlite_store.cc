@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "incident/incident_json.h"
+#include "store/file_lock.h"
 #include "store/schema.h"
 #include "store/sqlite.h"
 
@@ -19,7 +20,7 @@ std::int64_t ms_of(WallTime at) { return at.time_since_epoch().count(); }
 
 class SqliteStore final : public Store {
  public:
-  explicit SqliteStore(Database database) : database_(std::move(database)) {}
+  SqliteStore(FileLock lock, Database database) : lock_(std::move(lock)), database_(std::move(database)) {}
 
   Result<void> write(std::span<const Item> batch) override {
     return transaction([&]() -> Result<void> {
@@ -157,6 +158,7 @@ class SqliteStore final : public Store {
     }
   }
 
+  FileLock lock_;  // held as long as the database is open
   std::mutex mutex_;
   Database database_;  // guarded by mutex_
   Statement put_request_ =
@@ -166,21 +168,24 @@ class SqliteStore final : public Store {
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path, const SqliteOptions& options) {
+  // Ours and not SQLite's exclusive mode, which would keep readers such as a backup out, too.
+  auto lock = FileLock::take(path + "-lock");
+  if (!lock) {
+    return fail(lock.error().code, fmt::format("{} (does another gateway use it?)", lock.error().message));
+  }
   auto database = Database::open(path);
   if (!database) return std::unexpected(database.error());
   // FULL: an acknowledged batch survives a power cut, too. At light load that is a sync for each item; at
   // heavy load few of them, for the writer takes all that came during the last one.
-  std::string settings =
-      "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
+  std::string settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
   if (options.pages_max > 0) settings += fmt::format("PRAGMA max_page_count = {};", options.pages_max);
   if (auto set = database->run(settings); !set) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("{} ('{}'; does another gateway use it?)", set.error().message, path));
+    return fail(ErrorCode::unavailable, fmt::format("{} ('{}')", set.error().message, path));
   }
   if (auto migrated = migrate(*database, kSchemaVersion); !migrated) {
     return fail(migrated.error().code, fmt::format("{} ('{}')", migrated.error().message, path));
   }
-  return std::make_unique<SqliteStore>(std::move(*database));
+  return std::make_unique<SqliteStore>(std::move(*lock), std::move(*database));
 }
 
 }  // namespace truekeel::store

@@ -14,9 +14,9 @@ struct SqliteOptions {
   std::uint64_t pages_max = 0;  ///< of 4 KiB; 0: as many as the disk has
 };
 
-/// Opens or creates the file, brings an older one up to date, and takes an exclusive lock on writing: two
-/// gateways must not share a file. Error::unavailable when the file cannot be had, Error::invalid_argument
-/// when it is no store of ours or one of a newer version.
+/// Opens or creates the file, brings an older one up to date, and locks it (`path`-lock): two gateways must
+/// not share a file; others may read it. Error::unavailable when the file cannot be had,
+/// Error::invalid_argument when it is no store of ours or one of a newer version.
 [[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path,
                                                                const SqliteOptions& options = {});
 
