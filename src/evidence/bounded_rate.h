@@ -5,7 +5,6 @@
 // event -> r, none -> (1 - r p0) / (1 - p0), this is r = 1 - rate + rate / p0.
 #pragma once
 
-#include <algorithm>
 #include <span>
 
 #include "base/assert.h"
@@ -25,13 +24,6 @@ class BoundedRate {
   /// Adds one item, flagged or not.
   void add(bool flagged, std::span<float> sums) const {
     const double ratio = flagged ? 1 / p0_ : 0;
-    bets_.add({&ratio, 1}, sums);
-  }
-
-  /// Adds an item with a value >= 0 of which the null says that its mean is at most `mean`: a divergence in
-  /// nats, say. A flag is the case of values 0 and 1. Requires: mean > 0.
-  void add_value(double value, double mean, std::span<float> sums) const {
-    const double ratio = std::max(value, 0.0) / mean;
     bets_.add({&ratio, 1}, sums);
   }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <vector>
 
 #include "base/assert.h"
@@ -30,37 +29,31 @@ constexpr Conduct kSglang{.logprobs = LogprobKind::tempered,
 // rho: single-precision softmax and draw differ from the reported numbers by some 1e-6; the samples are clean
 // tokens without an impossible one. Tie width 0: subtracting one normaliser keeps the order of logits, so the
 // greedy token has the largest logprob; the samples are greedy tokens without one off the top.
-// kappa: assumed, about twice what few requests to SmolLM2-135M showed: .0056 nats a token on the mean of 32
-// between decoding and prefill with 4-bit weights, and below 1e-4 on that of 16 in fp32.
 constexpr std::array<ShippedDialect, 4> kShipped = {{
     {.name = "truekeel",
      .conduct = kTruekeel,
      .list_rule = ListRule::top_apart,
      .rho = {1e-5, 0, 500'000, Basis::construction},
      .logprob_error = {1e-4, 0, 500'000, Basis::construction},
-     .tie_width = {0, 0, 1'474, Basis::construction},
-     .kappa = {0.01, 0, 32, Basis::assumed}},
+     .tie_width = {0, 0, 1'474, Basis::construction}},
     {.name = "llama.cpp",
      .conduct = kLlamaCpp,
      .list_rule = ListRule::top_apart,
      .rho = {1e-5, 0, 5'137, Basis::construction},
      .logprob_error = {1e-3, 0, 5'137, Basis::construction},
-     .tie_width = {0, 0, 839, Basis::construction},
-     .kappa = {0.01, 0, 32, Basis::assumed}},
+     .tie_width = {0, 0, 839, Basis::construction}},
     {.name = "vllm",
      .conduct = kVllm,
      .list_rule = ListRule::drawn_replaces,
      .rho = {1e-5, 0, 960, Basis::construction},
      .logprob_error = {1e-3, 0, 960, Basis::construction},
-     .tie_width = {0, 0, 640, Basis::construction},
-     .kappa = {0.012, 0, 16, Basis::assumed}},
+     .tie_width = {0, 0, 640, Basis::construction}},
     {.name = "sglang",
      .conduct = kSglang,
      .list_rule = ListRule::drawn_replaces,
      .rho = {kRhoCeiling, 0, 0, Basis::assumed},
      .logprob_error = {1e-3, 0, 0, Basis::assumed},
-     .tie_width = {1e-3, 0, 0, Basis::assumed},
-     .kappa = {kKappaCeiling, 0, 0, Basis::assumed}},
+     .tie_width = {1e-3, 0, 0, Basis::assumed}},
 }};
 
 }  // namespace
@@ -72,25 +65,21 @@ std::optional<ShippedDialect> shipped(std::string_view dialect) {
   return found == kShipped.end() ? std::nullopt : std::optional(*found);
 }
 
-LiveTolerance::LiveTolerance(const LiveSettings& settings, double cap)
+LiveTolerance::LiveTolerance(const LiveSettings& settings)
     : settings_(settings),
-      cap_(cap),
-      bet_(settings.ceiling / cap),
+      bet_(settings.ceiling),
       gate_(bet_.bets().log_weights(), settings.suspect_alpha),
       now_(settings.shipped),
       next_look_(kFirstLook) {
-  TK_ASSERT(settings.ceiling > 0 && settings.ceiling < cap && settings.floor <= settings.ceiling);
+  TK_ASSERT(settings.floor <= settings.ceiling);
   now_.value = std::min(now_.value, settings.ceiling);
 }
 
-void LiveTolerance::add(double value) {
-  const double share = std::clamp(value / cap_, 0.0, 1.0);
+void LiveTolerance::add(bool flagged) {
   ++items_;
-  sum_ += share;
-  sum_of_squares_ += share * share;
-  counts_ = counts_ && (share == 0 || share == 1);
+  flagged_ += flagged;
   std::vector<float> factors(bet_.bets().cells(), 0.0f);
-  bet_.add_value(share, settings_.ceiling / cap_, factors);
+  bet_.add(flagged, factors);
   gate_.update(factors);
   if (items_ == next_look_) look();
 }
@@ -100,31 +89,17 @@ void LiveTolerance::look() {
   ++looks_;
   // Errors of the k-th look: (1 - confidence) / (k (k + 1)), which sum to 1 - confidence over all looks.
   const auto k = static_cast<double>(looks_);
-  const Bounds now = bounds(1 - (1 - settings_.confidence) / (k * (k + 1)));
-  const double upper = std::max(now.upper * cap_, settings_.floor);
-  const bool better = upper < now_.value || now.lower * cap_ > now_.value;
+  const double confidence = 1 - (1 - settings_.confidence) / (k * (k + 1));
+  const double lower = rate_lower_bound(flagged_, items_, confidence),
+               upper = std::max(rate_upper_bound(flagged_, items_, confidence), settings_.floor);
+  const bool better = upper < now_.value || lower > now_.value;
   if (!better || upper > settings_.ceiling || suspect()) return;
   now_ = {.value = upper, .confidence = settings_.confidence, .samples = items_, .basis = Basis::measured};
 }
 
-/// On the mean of the shares, each by itself. Clopper-Pearson for counts, else the empirical Bernstein bound
-/// (Maurer and Pontil, COLT 2009, theorem 4).
-LiveTolerance::Bounds LiveTolerance::bounds(double confidence) const {
-  if (counts_) {
-    const auto events = static_cast<std::uint64_t>(std::llround(sum_));
-    return {rate_lower_bound(events, items_, confidence), rate_upper_bound(events, items_, confidence)};
-  }
-  const auto n = static_cast<double>(items_);
-  const double mean = sum_ / n, variance = std::max(0.0, (sum_of_squares_ - n * mean * mean) / (n - 1));
-  const double log_error = std::log(2 / (1 - confidence));
-  const double width = std::sqrt(2 * variance * log_error / n) + 7 * log_error / (3 * (n - 1));
-  return {mean - width, mean + width};
-}
-
 void LiveTolerance::save(ByteWriter& out) const {
-  for (const std::uint64_t count : {items_, next_look_, looks_, now_.samples}) out.put(count);
-  for (const double value : {sum_, sum_of_squares_, now_.value}) out.put(value);
-  out.put<std::uint8_t>(counts_);
+  for (const std::uint64_t count : {items_, next_look_, looks_, now_.samples, flagged_}) out.put(count);
+  out.put(now_.value);
   out.put<std::uint8_t>(now_.basis == Basis::measured);
   gate_.save(out);
 }
@@ -135,15 +110,12 @@ void LiveTolerance::load(ByteReader& in) {
   looks_ = in.get<std::uint64_t>();
   Tolerance measured{.confidence = settings_.confidence, .basis = Basis::measured};
   measured.samples = in.get<std::uint64_t>();
-  sum_ = in.get<double>();
-  sum_of_squares_ = in.get<double>();
+  flagged_ = in.get<std::uint64_t>();
   measured.value = in.get<double>();
-  counts_ = in.get<std::uint8_t>() != 0;
   const bool is_measured = in.get<std::uint8_t>() != 0;
   gate_.load(in);
+  in.reject_unless(items_ < next_look_ && flagged_ <= items_);
   // Comparisons with a NaN are false.
-  in.reject_unless(items_ < next_look_ && sum_ >= 0 && sum_ <= static_cast<double>(items_) &&
-                   sum_of_squares_ >= 0 && sum_of_squares_ <= sum_);
   in.reject_unless(!is_measured ||
                    (measured.samples <= items_ && measured.value > 0 && measured.value <= settings_.ceiling));
   // What was shipped then is no better than what is shipped now.
@@ -151,7 +123,7 @@ void LiveTolerance::load(ByteReader& in) {
 }
 
 LiveTolerance live_rho(const ShippedDialect& shipped) {
-  return {{.shipped = shipped.rho, .floor = kRhoFloor, .ceiling = kRhoCeiling}, 1};
+  return LiveTolerance({.shipped = shipped.rho, .floor = kRhoFloor, .ceiling = kRhoCeiling});
 }
 
 }  // namespace truekeel::evidence

@@ -38,9 +38,8 @@ struct Tolerance {
 
 /// What single precision costs: no live rho goes below.
 inline constexpr double kRhoFloor = 1e-5;
-/// No live tolerance passes these.
-inline constexpr double kRhoCeiling = 1e-4;     ///< share of tokens
-inline constexpr double kKappaCeiling = 0.012;  ///< nats a token between two paths of one model
+/// No live one passes this.
+inline constexpr double kRhoCeiling = 1e-4;
 
 /// What is known of an engine's numbers before it has served a token here.
 struct ShippedDialect {
@@ -48,7 +47,6 @@ struct ShippedDialect {
   Conduct conduct;
   ListRule list_rule;
   Tolerance rho, logprob_error, tie_width;
-  Tolerance kappa;  ///< divergence in nats a token from a reference on another path of the same model
 
   [[nodiscard]] AuditTolerances audit() const { return {rho.value, logprob_error.value, tie_width.value}; }
 };
@@ -65,19 +63,19 @@ struct LiveSettings {
   double suspect_alpha = 1e-4;  ///< probability of ever suspecting what keeps to the ceiling
 };
 
-/// The tolerated mean of values in [0, cap]; a rate is the case of values 0 and 1.
+/// The tolerated rate of flagged items.
 class LiveTolerance {
  public:
-  /// Requires: 0 < ceiling < cap, floor <= ceiling. cap = 1 with values 0 and 1 alone gives exact bounds.
-  LiveTolerance(const LiveSettings& settings, double cap);
+  /// Requires: 0 < ceiling < 1, floor <= ceiling.
+  explicit LiveTolerance(const LiveSettings& settings);
 
-  /// Adds what one clean or unclean item showed; values above the cap count as the cap.
-  void add(double value);
+  /// Adds what one clean or unclean item showed.
+  void add(bool flagged);
 
   /// What detectors are to use now. Looks at 4096, 8192, 16384 ... items, so it depends on the past alone,
   /// and takes what it has measured where that is lower than before, or shows that before was too low.
   [[nodiscard]] const Tolerance& now() const { return now_; }
-  /// The mean is above the ceiling: a fault, or an engine that we do not understand.
+  /// The rate is above the ceiling: a fault, or an engine that we do not understand.
   [[nodiscard]] bool suspect() const { return gate_.rejected(); }
   [[nodiscard]] std::uint64_t items() const { return items_; }
 
@@ -87,22 +85,15 @@ class LiveTolerance {
 
  private:
   void look();
-  struct Bounds {
-    double lower, upper;
-  };
-  [[nodiscard]] Bounds bounds(double confidence) const;
 
   LiveSettings settings_;
-  double cap_;
   BoundedRate bet_;
   Gate gate_;
   Tolerance now_;
-  std::uint64_t items_ = 0, next_look_, looks_ = 0;
-  double sum_ = 0, sum_of_squares_ = 0;
-  bool counts_ = true;  // all values were 0 or cap
+  std::uint64_t items_ = 0, flagged_ = 0, next_look_, looks_ = 0;
 };
 
-/// The rho of one server of that dialect: values are 1 for tokens that its null excludes, else 0.
+/// The rho of one server of that dialect: flagged are the tokens that its null excludes.
 [[nodiscard]] LiveTolerance live_rho(const ShippedDialect& shipped);
 
 }  // namespace truekeel::evidence

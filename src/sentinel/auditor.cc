@@ -255,8 +255,8 @@ void Auditor::on_ended(const Ended& ended) {
 void Auditor::count(fleet::EndpointId endpoint, Tokens& tokens) {
   // By what has entered alone: what is tolerated of a token must not depend on that token.
   tokens.telling -= tokens.excluded;
-  for (; tokens.telling > 0; --tokens.telling) endpoints_[endpoint].rho->add(0);
-  for (; tokens.excluded > 0; --tokens.excluded) endpoints_[endpoint].rho->add(1);
+  for (; tokens.telling > 0; --tokens.telling) endpoints_[endpoint].rho->add(false);
+  for (; tokens.excluded > 0; --tokens.excluded) endpoints_[endpoint].rho->add(true);
   EndpointAudit& audit = endpoints_[endpoint].audit;
   audit.tokens += std::exchange(tokens.usable, 0);
   for (std::size_t i = 0; i < kLost; ++i) audit.lost[i] += std::exchange(tokens.lost[i], 0);

@@ -16,7 +16,7 @@ namespace truekeel::sentinel {
 namespace {
 
 constexpr std::string_view kMagic = "TKSN";
-constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kVersion = 4;
 constexpr auto kWindowsSavedEvery = std::chrono::minutes(1);
 constexpr std::size_t kWindowsSavedMost = 2 * 24 * 60;
 
