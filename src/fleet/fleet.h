@@ -25,16 +25,10 @@
 #include "fleet/context_class.h"
 #include "fleet/health.h"
 #include "fleet/retry_budget.h"
+#include "fleet/roster.h"
 #include "fleet/wait_queue.h"
 
 namespace truekeel::fleet {
-
-/// Numbers endpoints, at first over all pools in the order of the configuration. Never used again: what a
-/// reload adds gets new ones, what it removes keeps its own until the last call there has ended.
-using EndpointId = std::uint32_t;
-
-/// Which number each endpoint of a configuration has, pool by pool.
-using Roster = std::vector<std::vector<EndpointId>>;
 
 /// An endpoint that may serve a request, and as which class.
 struct Candidate {

@@ -19,19 +19,14 @@ bool is_same(const PoolConfig& pool, const EndpointConfig& a, const PoolConfig& 
 }  // namespace
 
 Roster Fleet::roster_for(const Config& config) const {
-  Roster roster;
-  EndpointId next = next_id_;
-  for (const PoolConfig& pool : config.pools) {
-    auto& ids = roster.emplace_back();
-    for (const EndpointConfig& endpoint : pool.endpoints) {
-      const auto known = find(endpoint.name);
-      const Member* member = known ? &at(*known) : nullptr;
-      const bool stays =
-          member != nullptr && is_same(pool, endpoint, member->held->pools[member->pool], *member->config);
-      ids.push_back(stays ? *known : next++);
-    }
-  }
-  return roster;
+  const auto known = [this](const PoolConfig& pool, const EndpointConfig& endpoint) {
+    const auto id = find(endpoint.name);
+    const Member* const member = id ? &at(*id) : nullptr;
+    const bool stays =
+        member != nullptr && is_same(pool, endpoint, member->held->pools[member->pool], *member->config);
+    return stays ? id : std::nullopt;
+  };
+  return number_endpoints(config, next_id_, known);
 }
 
 /// Requires: the roster is that of config_, and pools_ is empty.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <ranges>
+#include <set>
 #include <utility>
 
 #include "base/assert.h"
@@ -70,17 +72,23 @@ Auditor::Auditor(const std::shared_ptr<const fleet::Config>& config, const Audit
       verdict_order_(TapLimits{}.answers, settings.patience),
       flushed_(now),
       wall_(wall) {
-  fleet::Roster roster;
-  fleet::EndpointId next = 0;
-  for (const auto& pool : config->pools) {
-    auto& ids = roster.emplace_back();
-    while (ids.size() < pool.endpoints.size()) ids.push_back(next++);
-  }
-  replace(config, roster);
+  replace(config, fleet::number_endpoints(*config));
+}
+
+Auditor::Endpoint& Auditor::at(fleet::EndpointId id) {
+  const auto found = endpoints_.find(id);
+  TK_ASSERT(found != endpoints_.end());
+  return found->second;
+}
+
+const Auditor::Endpoint& Auditor::at(fleet::EndpointId id) const {
+  const auto found = endpoints_.find(id);
+  TK_ASSERT(found != endpoints_.end());
+  return found->second;
 }
 
 void Auditor::replace(const std::shared_ptr<const fleet::Config>& config, const fleet::Roster& roster) {
-  for (Endpoint& endpoint : endpoints_) endpoint.removed = true;
+  for (auto& [id, endpoint] : endpoints_) endpoint.removed = true;
   for (std::size_t i = 0; i < roster.size(); ++i) {
     const fleet::PoolConfig& pool = config->pools[i];
     for (std::size_t n = 0; n < roster[i].size(); ++n)
@@ -91,14 +99,13 @@ void Auditor::replace(const std::shared_ptr<const fleet::Config>& config, const 
 
 void Auditor::place_endpoint(fleet::EndpointId id, const std::shared_ptr<const fleet::Config>& held,
                              const fleet::PoolConfig& pool, const fleet::EndpointConfig& config) {
-  TK_ASSERT(id <= endpoints_.size());
-  if (id == endpoints_.size()) {
-    Endpoint& made = endpoints_.emplace_back();
-    made.dialect = &protocol::dialect(config.engine);
-    made.shipped = evidence::shipped(to_string(config.engine));
-    if (made.shipped) made.rho = evidence::live_rho(*made.shipped);
+  const auto [place, fresh] = endpoints_.try_emplace(id);
+  Endpoint& endpoint = place->second;
+  if (fresh) {
+    endpoint.dialect = &protocol::dialect(config.engine);
+    endpoint.shipped = evidence::shipped(to_string(config.engine));
+    if (endpoint.shipped) endpoint.rho = evidence::live_rho(*endpoint.shipped);
   }
-  Endpoint& endpoint = endpoints_[id];
   endpoint.held = held;
   endpoint.config = &config;
   endpoint.pool = &pool;
@@ -117,7 +124,7 @@ void Auditor::put(Places& places, Attribute attribute, std::string_view text) {
 }
 
 void Auditor::intern_endpoints() {
-  for (Endpoint& endpoint : endpoints_) {
+  for (auto& [id, endpoint] : endpoints_) {
     endpoint.fixed = {};
     put(endpoint.fixed, Attribute::endpoint, endpoint.config->name);
     put(endpoint.fixed, Attribute::pool, endpoint.pool->name);
@@ -127,14 +134,14 @@ void Auditor::intern_endpoints() {
 }
 
 Auditor::Places Auditor::places_of(fleet::EndpointId endpoint, std::string_view fingerprint) const {
-  Places places = endpoints_[endpoint].fixed;
+  Places places = at(endpoint).fixed;
   places[kAudit][Attribute::fingerprint] = audit_.names().find(Attribute::fingerprint, fingerprint);
   places[kInvariant][Attribute::fingerprint] = invariants_.names().find(Attribute::fingerprint, fingerprint);
   return places;
 }
 
 Auditor::Places Auditor::places_of(const Admission& about) {
-  Places places = endpoints_[about.endpoint].fixed;
+  Places places = at(about.endpoint).fixed;
   put(places, Attribute::fingerprint, about.fingerprint);
   put(places, Attribute::context_class, about.context_class);
   put(places, Attribute::prompt_length, length_bin(about.prompt));
@@ -144,16 +151,36 @@ Auditor::Places Auditor::places_of(const Admission& about) {
 }
 
 void Auditor::put_batch(Places& places, fleet::EndpointId endpoint) {
-  put(places, Attribute::batch_size, batch_bin(endpoints_[endpoint].under_way));
+  put(places, Attribute::batch_size, batch_bin(at(endpoint).under_way));
 }
 
-void Auditor::note_under_way(fleet::EndpointId endpoint, std::uint32_t requests) {
-  endpoints_[endpoint].under_way = requests;
+void Auditor::note_under_way(const UnderWay& fleet) {
+  for (auto& [id, endpoint] : endpoints_) endpoint.listed = false;
+  for (const auto& [id, requests] : fleet) {
+    Endpoint& endpoint = at(id);
+    endpoint.under_way = requests;
+    endpoint.listed = true;
+  }
+}
+
+/// Forgets whom nobody can route to any more, and of whom nothing waits to be entered.
+void Auditor::forget_removed() {
+  const auto gone = [](const Endpoint& endpoint) { return endpoint.removed && !endpoint.listed; };
+  if (std::ranges::none_of(endpoints_ | std::views::values, gone)) return;
+  std::set<fleet::EndpointId> in_use;
+  for (const auto& [id, answer] : answers_) in_use.insert(answer.about.endpoint);
+  for (const auto* queue : {&whole_queue_, &verdict_queue_})
+    for (const Queued& answer : *queue) in_use.insert(answer.endpoint);
+  std::erase_if(endpoints_, [&](const auto& item) {
+    const bool forgotten = gone(item.second) && !in_use.contains(item.first);
+    if (forgotten) book_.forget(item.first);
+    return forgotten;
+  });
 }
 
 void Auditor::on_admitted(const Admitted& admitted) {
   const Admission& about = admitted.about;
-  Endpoint& endpoint = endpoints_[about.endpoint];
+  Endpoint& endpoint = at(about.endpoint);
   TK_ASSERT(endpoint.shipped);
   Answer answer{
       .about = about, .where = places_of(about), .whole = {}, .pending = {}, .said = {}, .seed = {}};
@@ -183,7 +210,7 @@ void Auditor::on_records(const Records& records) {
   const auto found = answers_.find(records.answer);
   TK_ASSERT(found != answers_.end());
   Answer& answer = found->second;
-  const Endpoint& endpoint = endpoints_[answer.about.endpoint];
+  const Endpoint& endpoint = at(answer.about.endpoint);
   if (records.seed) answer.seed = records.seed;
   const std::string_view text = records.text;
   evidence::AuditTolerances tolerances = endpoint.shipped->audit();
@@ -224,7 +251,7 @@ void Auditor::settle(Answer& answer, const Ended& ended) {
     lose(answer, *ended.end.drawn > known ? *ended.end.drawn - known : 0, why);
   } else if (!answer.said.all_arrived) {
     lose(answer, answer.about.output_most > known ? answer.about.output_most - known : 0, why);
-  } else if (endpoints_[answer.about.endpoint].dialect->missing != protocol::MissingRecords::none) {
+  } else if (at(answer.about.endpoint).dialect->missing != protocol::MissingRecords::none) {
     lose(answer, kHiddenMost, why);
   }
 }
@@ -246,7 +273,7 @@ void Auditor::on_ended(const Ended& ended) {
     enter(answer);
   }
   if (ended.end.how != How::complete) return verdict_order_.abandon(answer.verdict);
-  Verdicts verdicts = judge(answer.about, ended.end, answer.said, *endpoints_[answer.about.endpoint].dialect);
+  Verdicts verdicts = judge(answer.about, ended.end, answer.said, *at(answer.about.endpoint).dialect);
   verdicts[std::to_underlying(Invariant::fingerprint)] =
       book_.check_fingerprint(answer.about.endpoint, ended.end.fingerprint);
   verdict_order_.complete(answer.verdict, verdicts);
@@ -255,9 +282,9 @@ void Auditor::on_ended(const Ended& ended) {
 void Auditor::count(fleet::EndpointId endpoint, Tokens& tokens) {
   // By what has entered alone: what is tolerated of a token must not depend on that token.
   tokens.telling -= tokens.excluded;
-  for (; tokens.telling > 0; --tokens.telling) endpoints_[endpoint].rho->add(false);
-  for (; tokens.excluded > 0; --tokens.excluded) endpoints_[endpoint].rho->add(true);
-  EndpointAudit& audit = endpoints_[endpoint].audit;
+  for (; tokens.telling > 0; --tokens.telling) at(endpoint).rho->add(false);
+  for (; tokens.excluded > 0; --tokens.excluded) at(endpoint).rho->add(true);
+  EndpointAudit& audit = at(endpoint).audit;
   audit.tokens += std::exchange(tokens.usable, 0);
   for (std::size_t i = 0; i < kLost; ++i) audit.lost[i] += std::exchange(tokens.lost[i], 0);
   audit.speed.take(tokens.speed);
@@ -277,8 +304,7 @@ void Auditor::enter(Answer& answer) {
 }
 
 void Auditor::heal(fleet::EndpointId endpoint) {
-  if (endpoints_[endpoint].shipped)
-    endpoints_[endpoint].rho = evidence::live_rho(*endpoints_[endpoint].shipped);
+  if (at(endpoint).shipped) at(endpoint).rho = evidence::live_rho(*at(endpoint).shipped);
   const Places known = places_of(endpoint, book_.stated(endpoint));
   for (const std::size_t which : {kAudit, kInvariant}) {
     Signal& signal = which == kAudit ? audit_ : invariants_;

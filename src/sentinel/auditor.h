@@ -57,19 +57,25 @@ struct EndpointAudit {
   GrowthMeter speed;
 };
 
+/// Requests under way, by endpoint, of all that may still have some.
+using UnderWay = std::vector<std::pair<fleet::EndpointId, std::uint32_t>>;
+
 class Auditor {
  public:
   Auditor(const std::shared_ptr<const fleet::Config>& config, const AuditorSettings& settings, Instant now,
           WallTime wall);
 
-  /// Goes over to another configuration: endpoints that stay keep their evidence. Requires: new ones have the
-  /// numbers after the last.
+  /// Goes over to another configuration: endpoints that stay keep their evidence.
   void replace(const std::shared_ptr<const fleet::Config>& config, const fleet::Roster& roster);
 
+  /// Requires: the endpoint of an answer that is admitted is of the present configuration, or stands in the
+  /// fleet as last told.
   void on(Message&& message);
 
-  /// Requests under way at the endpoint now, looked at or not: the batch of the tokens to come.
-  void note_under_way(fleet::EndpointId endpoint, std::uint32_t requests);
+  /// The fleet as it stands now: requests under way at each endpoint, looked at or not, which are the batch
+  /// of the tokens to come. Removed endpoints that it lists no more are forgotten, each at the first flush
+  /// after its last answer has entered.
+  void note_under_way(const UnderWay& fleet);
 
   [[nodiscard]] bool flush_due(Instant now) const;
   /// Ends the window. An alarm that starts the search for a culprit is a finding, and so is the culprit, by
@@ -99,10 +105,12 @@ class Auditor {
   [[nodiscard]] const Signal& invariants() const { return invariants_; }
   [[nodiscard]] const InvariantBook& book() const { return book_; }
   [[nodiscard]] const evidence::FalseAlarmBudget& budget() const { return budget_; }
-  [[nodiscard]] const EndpointAudit& endpoint(fleet::EndpointId id) const { return endpoints_[id].audit; }
+  /// Whether there is still such an endpoint, removed or not. Required here and wherever one is named.
+  [[nodiscard]] bool has(fleet::EndpointId id) const { return endpoints_.contains(id); }
+  [[nodiscard]] const EndpointAudit& endpoint(fleet::EndpointId id) const { return at(id).audit; }
   /// What is tolerated of its tokens, by those that entered; null for an engine that is not audited.
   [[nodiscard]] const evidence::LiveTolerance* rho(fleet::EndpointId id) const {
-    return endpoints_[id].rho ? &*endpoints_[id].rho : nullptr;
+    return at(id).rho ? &*at(id).rho : nullptr;
   }
   /// Whether that was within the last minutes.
   [[nodiscard]] bool lately(WallTime at) const;
@@ -126,6 +134,7 @@ class Auditor {
     Places fixed;                                // what is the same for all its answers
     EndpointAudit audit;
     bool removed = false;
+    bool listed = true;                                                        // by the fleet, as last told
     std::uint32_t under_way = 1;                                               // requests, as last told
     std::uint64_t tokens_before = 0, answers_before = 0, verdicts_before = 0;  // at the last flush
   };
@@ -166,6 +175,9 @@ class Auditor {
   };
   using Waits = std::array<Duration, 2>;
 
+  [[nodiscard]] Endpoint& at(fleet::EndpointId id);
+  [[nodiscard]] const Endpoint& at(fleet::EndpointId id) const;
+  void forget_removed();
   void on_admitted(const Admitted& admitted);
   void on_records(const Records& records);
   void on_ended(const Ended& ended);
@@ -197,7 +209,7 @@ class Auditor {
   InvariantBook book_;
   evidence::FalseAlarmBudget budget_;
   evidence::FlushClock clock_;
-  std::vector<Endpoint> endpoints_;
+  std::map<fleet::EndpointId, Endpoint> endpoints_;
   std::unordered_map<AnswerId, Answer> answers_;
   evidence::AdmissionOrder<Tokens> whole_order_;
   evidence::AdmissionOrder<Verdicts> verdict_order_;

@@ -64,7 +64,7 @@ Auditor::Waits Auditor::release(Instant now) {
   verdict_order_.release(now, [&](auto, std::optional<Verdicts> verdicts) {
     const Queued answer = std::move(verdict_queue_.front());
     verdict_queue_.pop_front();
-    Endpoint& endpoint = endpoints_[answer.endpoint];
+    Endpoint& endpoint = at(answer.endpoint);
     if (verdicts) waits[kInvariant] = std::max(waits[kInvariant], now - answer.admitted);
     endpoint.audit.verdicts += verdicts.has_value();
     endpoint.audit.verdicts_late += !verdicts && answers_.contains(answer.answer);
@@ -93,6 +93,7 @@ void Auditor::note_window(evidence::Tick tick, WallTime wall, const Waits& waits
 std::vector<incident::Finding> Auditor::flush(Instant now, WallTime wall) {
   enter_streams();
   const Waits waits = release(now);
+  forget_removed();
   const evidence::Tick tick = clock_.tick();
   note_window(tick, wall, waits);
   wall_ = wall;
@@ -114,7 +115,7 @@ void Auditor::measure_traffic(Duration window) {
   const double minutes_passed = duration<double, std::ratio<60>>(window).count();
   if (minutes_passed <= 0) return;
   const double weight = 1 - std::exp(-minutes_passed / kMemoryMinutes);
-  for (Endpoint& endpoint : endpoints_) {
+  for (auto& [id, endpoint] : endpoints_) {
     EndpointAudit& audit = endpoint.audit;
     const auto rate = [&](std::uint64_t total, std::uint64_t& before, double& mean) {
       const auto news = static_cast<double>(total - std::exchange(before, total));
@@ -225,7 +226,7 @@ void Auditor::report(std::size_t which, const SignalEvents& events,
 }
 
 bool Auditor::suspected(fleet::EndpointId endpoint) const {
-  if (endpoints_[endpoint].rho && endpoints_[endpoint].rho->suspect()) return true;
+  if (at(endpoint).rho && at(endpoint).rho->suspect()) return true;
   const auto audit = audit_.suspect(), invariant = invariants_.suspect();
   if (!audit && !invariant) return false;
   const Places places = places_of(endpoint, book_.stated(endpoint));

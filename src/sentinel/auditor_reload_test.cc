@@ -11,14 +11,14 @@ class AuditorReload : public AuditorTraffic {
   void replace(const fleet::Config& config, fleet::Roster roster) {
     auditor_.replace(std::make_shared<const fleet::Config>(config), roster);
   }
-  fleet::Roster all() const {
-    fleet::Roster roster;
-    fleet::EndpointId next = 0;
-    for (const auto& pool : config_->pools) {
-      auto& ids = roster.emplace_back();
-      for (std::size_t i = 0; i < pool.endpoints.size(); ++i) ids.push_back(next++);
-    }
-    return roster;
+  fleet::Roster all() const { return fleet::number_endpoints(*config_); }
+  /// Takes s1 out. The fleet goes on to list it while it has calls under way.
+  void remove_first() {
+    auto config = *config_;
+    auto roster = all();
+    config.pools[0].endpoints.erase(config.pools[0].endpoints.begin());
+    roster[0].erase(roster[0].begin());
+    replace(config, roster);
   }
 };
 
@@ -37,15 +37,63 @@ TEST_F(AuditorReload, WhoStaysKeepsWhatIsKnown) {
 
 TEST_F(AuditorReload, AnAnswerUnderWayOutlivesItsServer) {
   const auto answer = admit(0, true);
-  auto config = *config_;
-  auto roster = all();
-  config.pools[0].endpoints.erase(config.pools[0].endpoints.begin());
-  roster[0].erase(roster[0].begin());
-  replace(config, roster);
+  remove_first();
   records(answer, writer_.tokens(20, evidence::Fault::tail_uniform, 0));
   complete(answer, 20);
   flush();
   EXPECT_EQ(entered(), 20u);
+}
+
+TEST_F(AuditorReload, ARemovedServerIsForgottenWhenAllItsAnswersHaveEntered) {
+  const auto first = admit(1, false);  // holds up what was admitted after it
+  const auto streamed = admit(0, true), whole = admit(0, false);
+  remove_first();
+  auditor_.note_under_way({{0, 2}, {1, 1}, {2, 0}});
+  records(whole, writer_.tokens(20));
+  complete(whole, 20);
+  records(streamed, writer_.tokens(20));
+  complete(streamed, 20);
+  flush();
+  EXPECT_TRUE(auditor_.has(0)) << "the fleet may still send it something";
+  auditor_.note_under_way({{1, 1}, {2, 0}});
+  flush();
+  EXPECT_TRUE(auditor_.has(0)) << "an answer waits for its turn";
+  records(first, writer_.tokens(20));
+  complete(first, 20);
+  flush();
+  EXPECT_FALSE(auditor_.has(0));
+  EXPECT_EQ(entered(), 60u);
+  EXPECT_EQ(auditor_.book().approved(0), "");
+  EXPECT_TRUE(auditor_.has(1) && auditor_.has(2));
+}
+
+TEST_F(AuditorReload, AStreamThatGoesOnKeepsItsServer) {
+  const auto answer = admit(0, true);
+  remove_first();
+  auditor_.note_under_way({{1, 0}, {2, 0}});
+  flush();
+  records(answer, writer_.tokens(20));
+  flush();
+  EXPECT_EQ(auditor_.endpoint(0).tokens, 20u);
+  complete(answer, 20);
+  flush();
+  EXPECT_FALSE(auditor_.has(0));
+}
+
+TEST_F(AuditorReload, ServersThatComeAndGoLeaveNothing) {
+  auto config = *config_;
+  fleet::EndpointId next = 3;
+  for (int reload = 0; reload < 500; ++reload) {
+    config.pools[0].endpoints[0].name = "s" + std::to_string(reload + 10);
+    replace(config, {{next, 1}, {2}});
+    auditor_.note_under_way({{next, 0}, {1, 0}, {2, 0}});
+    const auto answer = admit(next++, true);
+    records(answer, writer_.tokens(1));
+    complete(answer, 1);
+    flush();
+  }
+  EXPECT_TRUE(auditor_.has(next - 1));
+  for (fleet::EndpointId id = 3; id < next - 1; ++id) ASSERT_FALSE(auditor_.has(id));
 }
 
 TEST_F(AuditorReload, NewServersAreAuditedAndRemovedOnesNotSaved) {

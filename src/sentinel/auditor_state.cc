@@ -7,6 +7,7 @@
 //         it, in ms of the wall clock
 //     u32 calibrated endpoints, each: its name, u8 engine, its rho (calibration.h)
 #include <algorithm>
+#include <ranges>
 #include <span>
 
 #include "base/bytes.h"
@@ -56,10 +57,10 @@ std::string Auditor::save() const {
     out.put<std::uint64_t>(state.size());
     out.put_bytes(state);
   }
-  out.put(static_cast<std::uint32_t>(std::ranges::count(endpoints_, false, &Endpoint::removed)));
-  for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id) {
-    if (endpoints_[id].removed) continue;
-    out.put_text(endpoints_[id].config->name);
+  const auto stays = [](const auto& item) { return !item.second.removed; };
+  out.put(static_cast<std::uint32_t>(std::ranges::count_if(endpoints_, stays)));
+  for (const auto& [id, endpoint] : endpoints_ | std::views::filter(stays)) {
+    out.put_text(endpoint.config->name);
     out.put_text(book_.approved(id));
   }
   out.put(static_cast<std::uint32_t>(kEngineKinds.size() * kInvariants));
@@ -82,10 +83,9 @@ std::string Auditor::save() const {
     for (const WallTime time : {window.ended, window.earliest[kAudit], window.earliest[kInvariant]})
       out.put<std::int64_t>(time.time_since_epoch().count());
   }
-  out.put(static_cast<std::uint32_t>(std::ranges::count_if(
-      endpoints_, [](const Endpoint& endpoint) { return endpoint.shipped && !endpoint.removed; })));
-  for (const Endpoint& endpoint : endpoints_) {
-    if (!endpoint.shipped || endpoint.removed) continue;
+  const auto calibrated = [&](const auto& item) { return stays(item) && item.second.rho; };
+  out.put(static_cast<std::uint32_t>(std::ranges::count_if(endpoints_, calibrated)));
+  for (const auto& [id, endpoint] : endpoints_ | std::views::filter(calibrated)) {
     out.put_text(endpoint.config->name);
     out.put(static_cast<std::uint8_t>(endpoint.config->engine));
     endpoint.rho->save(out);
@@ -131,10 +131,10 @@ Result<std::size_t> Auditor::restore(std::string_view bytes) {
   // What is approved outlives detectors that do not fit any more: else a wrong fingerprint would be the
   // first.
   for (const auto& [name, fingerprint] : fingerprints)
-    for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id)
-      if (endpoints_[id].config->name == name) (void)book_.check_fingerprint(id, fingerprint);
+    for (const auto& [id, endpoint] : endpoints_)
+      if (endpoint.config->name == name) (void)book_.check_fingerprint(id, fingerprint);
   for (auto& [name, engine, rho] : calibrated)
-    for (Endpoint& endpoint : endpoints_)
+    for (auto& [id, endpoint] : endpoints_)
       if (endpoint.config->name == name && endpoint.config->engine == engine) endpoint.rho = std::move(rho);
   for (const Standing& standing : standings)
     book_.remember(static_cast<EngineKind>(standing.engine), static_cast<Invariant>(standing.invariant),

@@ -121,12 +121,12 @@ TEST_F(AuditorTest, BatchesHoldAllRequestsLookedAtOrNot) {
     const auto node = lattice.find(evidence::Slice(term));
     return node == evidence::kNoNode ? 0 : lattice.info(node).tokens;
   };
-  auditor_.note_under_way(0, 30);
+  auditor_.note_under_way({{0, 30}});
   const AnswerId stream = admit(0, true);
   records(stream, writer_.tokens(3));
   flush();
   EXPECT_EQ(tokens_at("<=32"), 3u);
-  auditor_.note_under_way(0, 2);
+  auditor_.note_under_way({{0, 2}});
   records(stream, writer_.tokens(4));
   flush();
   EXPECT_EQ(tokens_at("<=32"), 7u) << "known when the window began";

@@ -75,6 +75,8 @@ class InvariantBook {
   bool approve(fleet::EndpointId endpoint);
   /// Empty: none yet.
   [[nodiscard]] std::string approved(fleet::EndpointId endpoint) const;
+  /// What was stated and approved there; what its answers showed of invariants stays.
+  void forget(fleet::EndpointId endpoint) { fingerprints_.erase(endpoint); }
   /// What it stated last; empty: nothing yet.
   [[nodiscard]] std::string stated(fleet::EndpointId endpoint) const;
 

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <ranges>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/read_file.h"
 #include "evidence/snapshot.h"
@@ -59,17 +61,25 @@ Sentinel::Sentinel(std::shared_ptr<const fleet::Config> config, std::vector<std:
       auditor_(config, {.false_alarms_per_day = config->evidence.false_alarms_per_day}, now(), wall_now()),
       saved_(now()) {
   note_vocabularies(*config_, vocabularies);
-  for (const auto& pool : config_->pools) {
-    for (const auto& endpoint : pool.endpoints) add_endpoint(endpoint);
-  }
+  place_endpoints(*config_, fleet::number_endpoints(*config_));
   load_state();
 }
 
-void Sentinel::add_endpoint(const fleet::EndpointConfig& endpoint) {
-  auto& state = *endpoints_.emplace_back(std::make_shared<EndpointState>());
-  state.name = endpoint.name;
-  state.dialect = &protocol::dialect(endpoint.engine);
-  defaults_.push_back(fixed_defaults(*state.dialect));
+void Sentinel::place_endpoints(const fleet::Config& config, const fleet::Roster& roster) {
+  for (const auto& [id, endpoint] : endpoints_) endpoint->removed = true;
+  for (std::size_t pool = 0; pool < roster.size(); ++pool) {
+    for (std::size_t i = 0; i < roster[pool].size(); ++i) {
+      const fleet::EndpointConfig& endpoint = config.pools[pool].endpoints[i];
+      auto& state = endpoints_[roster[pool][i]];
+      if (!state) {
+        state = std::make_shared<EndpointState>();
+        state->name = endpoint.name;
+        state->dialect = &protocol::dialect(endpoint.engine);
+        state->defaults = fixed_defaults(*state->dialect);
+      }
+      state->removed = false;
+    }
+  }
 }
 
 void Sentinel::note_vocabularies(const fleet::Config& config,
@@ -85,19 +95,21 @@ void Sentinel::replace(const std::shared_ptr<const fleet::Config>& config, const
   const std::lock_guard tables_lock(tables_mutex_);
   auditor_.replace(config, roster);
   note_vocabularies(*config, vocabularies);
-  for (auto& endpoint : endpoints_) endpoint->removed = true;
-  for (std::size_t pool = 0; pool < roster.size(); ++pool) {
-    for (std::size_t i = 0; i < roster[pool].size(); ++i) {
-      const fleet::EndpointId id = roster[pool][i];
-      if (id == endpoints_.size()) add_endpoint(config->pools[pool].endpoints[i]);
-      endpoints_[id]->removed = false;
-    }
-  }
+  place_endpoints(*config, roster);
+}
+
+/// Forgets whom the auditor has forgotten. Requires: its mutex is held.
+void Sentinel::forget_removed() {
+  if (std::ranges::all_of(endpoints_ | std::views::keys, [&](auto id) { return auditor_.has(id); })) return;
+  const std::lock_guard tables_lock(tables_mutex_);
+  std::erase_if(endpoints_, [&](const auto& item) { return !auditor_.has(item.first); });
 }
 
 std::shared_ptr<Sentinel::EndpointState> Sentinel::state_of(fleet::EndpointId endpoint) {
   const std::lock_guard lock(tables_mutex_);
-  return endpoints_[endpoint];
+  const auto found = endpoints_.find(endpoint);
+  TK_ASSERT(found != endpoints_.end());
+  return found->second;
 }
 
 std::uint32_t Sentinel::vocabulary_of(const std::string& model) {
@@ -108,9 +120,9 @@ std::uint32_t Sentinel::vocabulary_of(const std::string& model) {
 
 Sentinel::~Sentinel() { stop(); }
 
-void Sentinel::start(Sink sink, UnderWay under_way) {
+void Sentinel::start(Sink sink, AskFleet ask_fleet) {
   sink_ = std::move(sink);
-  under_way_ = std::move(under_way);
+  ask_fleet_ = std::move(ask_fleet);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -142,12 +154,13 @@ void Sentinel::run() {
 }
 
 void Sentinel::work(Instant at) {
+  // In this order: whom the fleet does not list any more, all that was admitted there is among the messages.
+  const UnderWay under_way = ask_fleet_();
   queue_.take(messages_);
-  const auto under_way = under_way_();
   std::vector<incident::Finding> findings;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [id, requests] : under_way) auditor_.note_under_way(id, requests);
+    auditor_.note_under_way(under_way);
     for (Message& message : messages_) {
       auditor_.on(std::move(message));
       if (!auditor_.flush_due(at)) continue;
@@ -158,6 +171,7 @@ void Sentinel::work(Instant at) {
       auto found = auditor_.flush(at, wall_now());
       findings.insert(findings.end(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
     }
+    forget_removed();
     note_suspects();
     for (const auto& finding : findings) ++findings_[finding.convicted ? 1 : 0];
   }
@@ -166,8 +180,8 @@ void Sentinel::work(Instant at) {
 
 /// Requires: its mutex is held.
 void Sentinel::note_suspects() {
-  for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id) {
-    EndpointState& endpoint = *endpoints_[id];
+  for (const auto& [id, state] : endpoints_) {
+    EndpointState& endpoint = *state;
     endpoint.suspected = auditor_.suspected(id);
     const auto* rho = auditor_.rho(id);
     const bool over = rho && rho->suspect();
@@ -207,8 +221,9 @@ std::unexpected<Skip> Sentinel::skip(fleet::EndpointId endpoint, Skip why) {
 }
 
 Defaults Sentinel::server_defaults(fleet::EndpointId endpoint) {
+  const auto state = state_of(endpoint);
   const std::lock_guard lock(tables_mutex_);
-  return defaults_[endpoint];
+  return state->defaults;
 }
 
 bool Sentinel::draw(fleet::EndpointId endpoint, std::uint64_t bits) {
@@ -244,12 +259,13 @@ void Sentinel::refuse(fleet::EndpointId endpoint) {
 
 void Sentinel::note_defaults(fleet::EndpointId endpoint, const Defaults& defaults) {
   const std::lock_guard lock(tables_mutex_);
-  defaults_[endpoint] = defaults;
+  const auto found = endpoints_.find(endpoint);
+  if (found != endpoints_.end()) found->second->defaults = defaults;
 }
 
 std::optional<fleet::EndpointId> Sentinel::find(std::string_view endpoint) const {
-  for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id)
-    if (!endpoints_[id]->removed && endpoints_[id]->name == endpoint) return id;
+  for (const auto& [id, state] : endpoints_)
+    if (!state->removed && state->name == endpoint) return id;
   return std::nullopt;
 }
 

@@ -42,14 +42,16 @@ class Sentinel {
 
   /// Takes what the audit has found; called by the sentinel's thread, must not wait.
   using Sink = std::function<void(const incident::Finding&)>;
-  /// Requests under way at each endpoint, looked at or not; called by the sentinel's thread.
-  using UnderWay = std::function<std::vector<std::pair<fleet::EndpointId, std::uint32_t>>()>;
-  void start(Sink sink, UnderWay under_way);
+  /// Tells requests under way at each endpoint of the fleet, looked at or not: removed ones too, until the
+  /// last call there has ended. Called by the sentinel's thread.
+  using AskFleet = std::function<UnderWay()>;
+  void start(Sink sink, AskFleet ask_fleet);
   /// Saves the state, ends the thread.
   void stop();
 
   /// Goes over to other models and pools: endpoints that stay keep their evidence, new ones are audited from
-  /// now on, removed ones are shown no more. vocabularies: as at the construction.
+  /// now on, removed ones are shown no more, and forgotten when nothing comes from them. vocabularies: as at
+  /// the construction.
   void replace(const std::shared_ptr<const fleet::Config>& config, const fleet::Roster& roster,
                const std::vector<std::uint32_t>& vocabularies);
 
@@ -88,6 +90,7 @@ class Sentinel {
   struct EndpointState {
     std::string name;
     const protocol::Dialect* dialect = nullptr;
+    Defaults defaults;  // guarded by tables_mutex_
     std::atomic<bool> refuses = false;
     std::atomic<bool> suspected = false;
     bool over_ceiling = false;  // of the sentinel's thread
@@ -101,7 +104,8 @@ class Sentinel {
   void hand_over(const std::vector<incident::Finding>& findings);
   void load_state();
   void save_state();
-  void add_endpoint(const fleet::EndpointConfig& endpoint);
+  void place_endpoints(const fleet::Config& config, const fleet::Roster& roster);
+  void forget_removed();
   void note_vocabularies(const fleet::Config& config, const std::vector<std::uint32_t>& vocabularies);
   [[nodiscard]] std::shared_ptr<EndpointState> state_of(fleet::EndpointId endpoint);
   [[nodiscard]] std::uint32_t vocabulary_of(const std::string& model);
@@ -113,15 +117,14 @@ class Sentinel {
 
   const std::shared_ptr<const fleet::Config> config_;  // of the start: for what no reload changes
   Sink sink_;
-  UnderWay under_way_;
+  AskFleet ask_fleet_;
   std::vector<Message> messages_;  // of the sentinel's thread
   TapQueue queue_;
 
   // Read under one of mutex_ and tables_mutex_, changed under both.
-  std::vector<std::shared_ptr<EndpointState>> endpoints_;  // by EndpointId
+  std::map<fleet::EndpointId, std::shared_ptr<EndpointState>> endpoints_;
 
   std::mutex tables_mutex_;                                         // locked after mutex_
-  std::vector<Defaults> defaults_;                                  // guarded by tables_mutex_; by EndpointId
   std::map<std::string, std::uint32_t, std::less<>> vocabularies_;  // guarded by tables_mutex_; by model
 
   std::mutex mutex_;

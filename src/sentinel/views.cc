@@ -155,14 +155,13 @@ class Views {
 
   [[nodiscard]] Json coverage() const {
     Json servers = Json::array();
-    for (fleet::EndpointId id = 0; id < sentinel_.endpoints_.size(); ++id)
-      if (!sentinel_.endpoints_[id]->removed) servers.push_back(endpoint(id));
+    for (const auto& [id, state] : sentinel_.endpoints_)
+      if (!state->removed) servers.push_back(endpoint(id, *state));
     return {{"servers", std::move(servers)}};
   }
 
  private:
-  [[nodiscard]] Json endpoint(fleet::EndpointId id) const {
-    const auto& state = *sentinel_.endpoints_[id];
+  [[nodiscard]] Json endpoint(fleet::EndpointId id, const Sentinel::EndpointState& state) const {
     const EndpointAudit& audit = auditor_.endpoint(id);
     const double log_threshold = auditor_.budget().log_threshold();
     Json lost = Json::object(), skipped = Json::object();
@@ -179,7 +178,7 @@ class Views {
                  {"fingerprint_approved", auditor_.book().approved(id)}};
     const std::size_t cells = auditor_.audit().bets().cells();
     Json signal = {{"tokens_per_minute", rounded(audit.tokens_per_minute)}};
-    if (const auto why = missing(id)) {
+    if (const auto why = missing(id, state)) {
       signal["missing"] = *why;
     } else {
       signal["minutes"] = {
@@ -207,8 +206,8 @@ class Views {
   }
 
   /// Why the audit sees nothing there, by what came in the last minutes.
-  [[nodiscard]] std::optional<std::string> missing(fleet::EndpointId id) const {
-    const auto& state = *sentinel_.endpoints_[id];
+  [[nodiscard]] std::optional<std::string> missing(fleet::EndpointId id,
+                                                   const Sentinel::EndpointState& state) const {
     const EndpointAudit& audit = auditor_.endpoint(id);
     if (!evidence::shipped(to_string(state.dialect->engine)))
       return "this engine does not say what its logprobs mean";
@@ -262,8 +261,8 @@ std::string Sentinel::metrics_text() {
   auto& threshold = gauge("truekeel_audit_log_threshold", "log A of the present window.");
   auto& detectors = gauge("truekeel_audit_detectors", "Live detectors.");
   const std::lock_guard lock(mutex_);
-  for (fleet::EndpointId id = 0; id < endpoints_.size(); ++id) {
-    const auto& state = *endpoints_[id];
+  for (const auto& [id, each] : endpoints_) {
+    const auto& state = *each;
     if (state.removed) continue;
     const EndpointAudit& audit = auditor_.endpoint(id);
     answers.Add({{"endpoint", state.name}}).Increment(static_cast<double>(audit.answers));
