@@ -2,6 +2,7 @@
 #include "fleet/config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -14,6 +15,26 @@ std::string endpoint_words(const EndpointConfig& endpoint) {
   if (endpoint.weight_milli != 1000) words += fmt::format(", weight {}", endpoint.weight_milli / 1000.0);
   if (!endpoint.upstream_model.empty()) words += ", model " + endpoint.upstream_model;
   return words + ")";
+}
+
+/// Engines whose answers are audited, and that do not tell what they do when a request is silent.
+bool hides_defaults(EngineKind engine) { return engine == EngineKind::vllm || engine == EngineKind::sglang; }
+
+/// What is missing for the audit of requests that state no temperature; empty where nothing is.
+std::string silent_defaults(const Config& config, const ModelConfig& model) {
+  if (model.defaults.temperature) return "";
+  std::vector<std::string_view> names;
+  for (const auto& pool : config.pools) {
+    if (std::ranges::find(model.classes, pool.name, &ContextClass::pool) == model.classes.end()) continue;
+    for (const auto& endpoint : pool.endpoints)
+      if (hides_defaults(endpoint.engine)) names.push_back(endpoint.name);
+  }
+  if (names.empty()) return "";
+  return fmt::format(
+      "model {}: answers of {} to requests that state no temperature are NOT AUDITED, for these servers do "
+      "not "
+      "tell what they use then; state it as the model's defaults: {{temperature, top_p, top_k, min_p}}.",
+      model.name, fmt::join(names, ", "));
 }
 
 }  // namespace
@@ -76,6 +97,11 @@ std::vector<std::string> advice(const Config& config) {
                       "without max_tokens never goes there.",
                       model.name, model.default_max_output, smallest.name, smallest.max_tokens));
     }
+  }
+  if (config.audit.sample > 0) {
+    for (const auto& model : config.models)
+      if (auto sentence = silent_defaults(config, model); !sentence.empty())
+        sentences.push_back(std::move(sentence));
   }
   return sentences;
 }

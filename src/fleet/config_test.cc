@@ -355,6 +355,20 @@ TEST(Config, AdviceIsGivenWhereItMatters) {
                                           HasSubstr("affinity_secret_env"), HasSubstr("never goes there")));
 }
 
+TEST(Config, ItIsSaidLoudlyWhatTheAuditCannotSee) {
+  auto config = *parse_config(with("affinity_secret_env: S"));
+  config.pools[0].endpoints[0].engine = EngineKind::vllm;
+  const auto name = config.pools[0].endpoints[0].name;
+  EXPECT_THAT(advice(config),
+              ElementsAre(AllOf(HasSubstr("answers of " + name + " to requests that state no temperature"),
+                                HasSubstr("NOT AUDITED"), HasSubstr("defaults: {temperature"))));
+  config.audit.sample = 0;
+  EXPECT_THAT(advice(config), ElementsAre()) << "nothing is audited, and somebody chose so";
+  config.audit.sample = 1;
+  config.models[0].defaults.temperature = 1;
+  EXPECT_THAT(advice(config), ElementsAre());
+}
+
 TEST(CheckReport, SaysWhatTheFileMeans) {
   const auto text = check_text("f.yaml", parse_config(default_config()));
   EXPECT_THAT(

@@ -241,7 +241,10 @@ std::expected<std::unique_ptr<Look>, Skip> Sentinel::admit(Candidate candidate, 
       candidate.request, candidate.body, *endpoint.dialect,
       defaults_of(candidate.model.defaults, server_defaults(id)),
       {.top_logprobs = config_->audit.top_logprobs, .vocabulary = vocabulary_of(candidate.model.name)});
-  if (!plan) return skip(id, plan.error());
+  if (!plan) {
+    if (plan.error() == Skip::temperature_unknown) endpoint.temperature_unknown_at = wall_now();
+    return skip(id, plan.error());
+  }
   if (endpoint.refuses && !plan->edits.empty()) return skip(id, Skip::refused);
   candidate.about.endpoint = id;
   candidate.about.sampling = plan->sampling;

@@ -96,6 +96,7 @@ class Sentinel {
     bool over_ceiling = false;  // of the sentinel's thread
     bool removed = false;       // guarded by mutex_
     std::array<std::atomic<std::uint64_t>, kSkips> skipped = {};
+    std::atomic<WallTime> temperature_unknown_at{};  // when a request was last skipped for it
   };
 
   void run();

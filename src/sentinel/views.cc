@@ -18,6 +18,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kSlicesShown = 200;
+constexpr const char* kTemperatureUnknown =
+    "NOT AUDITED: requests state no temperature, and the server does not tell which it uses then; state it "
+    "in "
+    "the configuration under the model's defaults: {temperature, top_p, top_k, min_p}";
 
 std::string text_of(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
 
@@ -181,6 +185,7 @@ class Views {
     if (const auto why = missing(id, state)) {
       signal["missing"] = *why;
     } else {
+      if (auditor_.lately(state.temperature_unknown_at)) signal["missing_in_part"] = kTemperatureUnknown;
       signal["minutes"] = {
           {"tail", forecast(audit.speed.tail(), log_threshold, cells, audit.tokens_per_minute)},
           {"top1_excluded",
@@ -217,10 +222,8 @@ class Views {
     if (tokens && audit.speed.tail()) return std::nullopt;
     if (tokens) return "too few tokens so far";
     if (auditor_.lately(audit.answers_at)) return "the server gives no records of tokens";
-    if (audit.answers > 0) return "no answers to look at in the last minutes";
-    if (state.skipped[static_cast<std::size_t>(Skip::temperature_unknown)] > 0)
-      return "the temperature of requests that state none is unknown: set defaults of the model";
-    return "no answers to look at so far";
+    if (auditor_.lately(state.temperature_unknown_at)) return kTemperatureUnknown;
+    return audit.answers > 0 ? "no answers to look at in the last minutes" : "no answers to look at so far";
   }
 
   Sentinel& sentinel_;

@@ -28,6 +28,10 @@ constexpr std::uint32_t kTopMost = 20;
 /// What is larger is no answer to a question about the server itself.
 constexpr std::size_t kSmallBytes = 2u << 20;
 
+constexpr const char* kSilentDefaults =
+    "behind a gateway, requests that state no temperature are NOT AUDITED here unless the model's "
+    "configuration states it: defaults: {temperature, top_p, top_k, min_p}";
+
 Json parse_small(const std::string& body) {
   return body.size() > kSmallBytes ? Json() : Json::parse(body, nullptr, false);
 }
@@ -137,6 +141,8 @@ class Prober {
         fmt::format("{} ({})", to_string(can_.engine), can_.engine_basis));
     put("properties (/props)", ok(props) ? Has::yes : Has::no,
         can_.window ? fmt::format("window of {} tokens", *can_.window) : "");
+    const bool tells = can_.engine == EngineKind::truekeel || (properties && properties->temperature);
+    put("tells its sampling defaults", tells ? Has::yes : Has::no, tells ? "" : kSilentDefaults);
     if (!can_.plain)
       put("plain defaults", Has::no, "penalties or samplers that are not modelled are on by default");
   }

@@ -133,7 +133,7 @@ class Sampler(Stub):
 
     def generate(self, request, peer) -> None:
         ask = request.json
-        records = [self.token(ask["top_k"]) for _ in range(30)]
+        records = [self.token(ask.get("top_k", 5)) for _ in range(30)]
         choice = {"finish_reason": "stop", "index": 0, "message": {"role": "assistant", "content": "x" * 30}}
         if ask.get("logprobs"):
             choice["logprobs"] = {"content": records}
@@ -213,6 +213,25 @@ def test_a_server_that_refuses_logprobs_is_asked_once(tmp_path):
         asked = [request for request in server.requests if request.path.endswith("completions")]
         assert ["logprobs" in request.json for request in asked] == [True, False, False, False, False]
         assert coverage(gateway)["signals"]["audit"]["missing"] == "the server refuses to give logprobs"
+    server.stop()
+
+
+def test_coverage_says_that_an_unknown_temperature_hides_a_server_and_what_to_do(tmp_path):
+    server = Sampler()
+    silent = {name: value for name, value in SAMPLED.items() if name not in ("temperature", "top_p", "min_p", "top_k")}
+    settings = config({"main": [endpoint("s1", server.url, "vllm")]})
+    with Gateway(settings, tmp_path) as gateway:
+        assert signals_of(gateway, silent) == [{"signal": "audit", "looked": False, "said": "temperature_unknown"}]
+        seen = coverage(gateway)["signals"]["audit"]
+        assert seen["missing"].startswith("NOT AUDITED: ") and "defaults: {temperature" in seen["missing"], seen
+        for _ in range(40):
+            post(f"{gateway.url}/v1/chat/completions", SAMPLED)
+        seen = wait_until(lambda: (now := coverage(gateway)["signals"]["audit"]) and "missing" not in now and now, what="enough tokens")
+        assert seen["missing_in_part"].startswith("NOT AUDITED: "), seen
+    settings["models"][0]["defaults"] = {"temperature": 1, "top_p": 1, "top_k": 5, "min_p": 0}
+    with Gateway(settings, tmp_path) as gateway:
+        assert signals_of(gateway, silent)[0]["looked"]
+        assert "NOT AUDITED" not in json.dumps(coverage(gateway))
     server.stop()
 
 
