@@ -49,7 +49,7 @@ void collect(const Blocks& blocks, const Ordinal* groups, Ordinal least, Candida
     const Reaches reaches(least);
     Candidates found = *list;
     for (std::uint32_t b = 0; b < blocks.count(); ++b) {
-      const std::size_t hits = groups_at_least(groups + b * kGroups, least);
+      const std::size_t hits = groups_at_least(groups + std::size_t{b} * kGroups, least);
       if (hits == 0) continue;
       const auto* block = reinterpret_cast<const E*>(blocks[b]);
       if (hits <= kRareMax)
@@ -67,7 +67,7 @@ void collect_equal(const Blocks& blocks, const Ordinal* groups, Ordinal wanted, 
     const Ints di;
     Candidates found = *list;
     for (std::uint32_t b = 0; b < blocks.count(); ++b) {
-      if (!any_at_least(groups + b * kGroups, wanted)) continue;
+      if (!any_at_least(groups + std::size_t{b} * kGroups, wanted)) continue;
       const auto* block = reinterpret_cast<const E*>(blocks[b]);
       for (std::uint32_t i = 0; i < kBlock; i += lanes()) {
         const FloatV x = load(block + i);

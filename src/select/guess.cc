@@ -37,8 +37,8 @@ float take_sample(const Blocks& blocks, Scale scale, Ordinal* sample, float* wei
         const auto light = hn::Gt(hn::BitCast(Ints(), shift), hn::Set(Ints(), 63));
         const FloatV weight =
             hn::IfThenZeroElse(hn::RebindMask(df, light), hn::Mul(mantissa, hn::BitCast(df, exponent)));
-        hn::StoreU(ordinals(x), Ints(), sample + strip * length + i);
-        hn::StoreU(weight, df, weights + strip * length + i);
+        hn::StoreU(ordinals(x), Ints(), sample + std::size_t{strip} * length + i);
+        hn::StoreU(weight, df, weights + std::size_t{strip} * length + i);
         sum = hn::Add(sum, weight);
       }
     }
