@@ -14,7 +14,7 @@ HWY_BEFORE_NAMESPACE();
 namespace truekeel::select::HWY_NAMESPACE {
 
 std::uint32_t merge_groups(const Ordinal* groups, std::size_t count, Ordinal* merged) {
-  constexpr std::size_t kStep = kGroups * 16;
+  constexpr std::size_t kStep = std::size_t{kGroups} * 16;
   const Ints di;
   std::uint32_t written = 0;
   for (std::size_t begin = 0; begin < count; begin += kStep, written += kGroups) {

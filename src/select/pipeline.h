@@ -38,7 +38,7 @@ class Pipeline {
   };
 
   [[nodiscard]] std::span<const Ordinal> groups() const {
-    return buffers_.groups.first(blocks_.count() * kGroups);
+    return buffers_.groups.first(std::size_t{blocks_.count()} * kGroups);
   }
   [[nodiscard]] std::uint64_t whole_mass();
   void make_list(Ordinal least);

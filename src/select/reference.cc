@@ -69,8 +69,10 @@ std::uint64_t sum_of(std::span<const std::uint64_t> weights) {
 /// Length of the shortest prefix, at least 1, whose weights sum to this.
 std::size_t prefix_with(std::span<const std::uint64_t> weights, std::uint64_t needed) {
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < weights.size(); ++i)
-    if ((sum += weights[i]) >= needed) return i + 1;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    sum += weights[i];
+    if (sum >= needed) return i + 1;
+  }
   return weights.size();
 }
 

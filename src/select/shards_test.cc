@@ -39,6 +39,7 @@ std::vector<Answer> on_each_shard(std::uint32_t shards, F&& f) {
   LocalGroup group(shards);
   std::vector<Answer> answers(shards);
   std::vector<std::jthread> threads;
+  threads.reserve(shards);
   for (std::uint32_t rank = 0; rank < shards; ++rank)
     threads.emplace_back([&, rank] { answers[rank] = f(group.endpoint(rank), rank); });
   threads.clear();
@@ -79,6 +80,7 @@ TEST(Shards, AnySplitGivesTheTokenOfTheWholeRow) {
 Outcome mixed(ShardOptions options, std::uint32_t odd_rank) {
   const std::vector<float> values = {1.001f, 1.0f, 0, 0};
   std::vector<std::uint16_t> narrow;
+  narrow.reserve(values.size());
   for (const float value : values)
     narrow.push_back(
         static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(round_to(DType::bf16, value)) >> 16));

@@ -121,17 +121,18 @@ float survey_groups(const Blocks& blocks, Ordinal* groups, Ordinal* top) {
     const std::uint32_t whole = blocks.size / kBlock;
     const auto* data = reinterpret_cast<const E*>(blocks.data);
     for (std::uint32_t b = 0; b < whole; ++b)
-      survey_block<false>(data + static_cast<std::size_t>(b) * kBlock, groups + b * kGroups, running);
+      survey_block<false>(data + static_cast<std::size_t>(b) * kBlock, groups + std::size_t{b} * kGroups,
+                          running);
     FloatV finite = running.products;
     if (whole < blocks.count()) {
       const auto* tail = reinterpret_cast<const E*>(blocks.tail);
-      survey_block<false>(tail, groups + whole * kGroups, running);
+      survey_block<false>(tail, groups + std::size_t{whole} * kGroups, running);
       finite = hn::Add(finite, sum_of(tail, blocks.size % kBlock));
     }
     if (!hn::AllFalse(di, hn::Lt(running.least, hn::Set(di, kLeastNormalOrdinal)))) {
       running.top = hn::Set(di, kForbiddenOrdinal);
       for (std::uint32_t b = 0; b < blocks.count(); ++b)
-        survey_block<true>(reinterpret_cast<const E*>(blocks[b]), groups + b * kGroups, running);
+        survey_block<true>(reinterpret_cast<const E*>(blocks[b]), groups + std::size_t{b} * kGroups, running);
     }
     *top = hn::GetLane(hn::MaxOfLanes(di, running.top));
     const float sign = hn::GetLane(hn::SumOfLanes(Floats(), finite));
