@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "incident/incident_json.h"
+#include "incident/record_lines.h"
 #include "store/file_lock.h"
 #include "store/schema.h"
 #include "store/sqlite.h"
@@ -13,10 +15,26 @@
 namespace truekeel::store {
 namespace {
 
-/// Rows of each kind that one prune() removes at most, so that no reader waits long: some 10 ms of work.
-constexpr std::int64_t kPruneRows = 5000;
+/// Rows of each kind that one prune() removes at most, so that no reader waits long: some 10 ms of work where
+/// each holds a full batch of requests.
+constexpr std::int64_t kPruneRows = 100;
 
 std::int64_t ms_of(WallTime at) { return at.time_since_epoch().count(); }
+
+/// What is written of requests at once: one row, for a row each would cost ten times as much.
+struct RequestBatch {
+  std::int64_t count = 0;
+  WallTime latest{};
+  std::string ids = " ";
+  incident::RecordLines lines;
+
+  void add(const incident::RequestRecord& record) {
+    ++count;
+    latest = std::max(latest, record.at);
+    ids.append(record.id).push_back(' ');
+    lines.add(record);
+  }
+};
 
 class SqliteStore final : public Store {
  public:
@@ -24,11 +42,19 @@ class SqliteStore final : public Store {
 
   Result<void> write(std::span<const Item> batch) override {
     return transaction([&]() -> Result<void> {
+      RequestBatch requests;
       for (const auto& item : batch) {
-        const auto put = std::visit([this](const auto& value) { return this->put(value); }, item);
-        if (!put) return put;
+        Result<void> done;
+        if (const auto* record = std::get_if<incident::RequestRecord>(&item)) {
+          requests.add(*record);
+        } else if (const auto* change = std::get_if<incident::Change>(&item)) {
+          done = put(*change);
+        } else {
+          done = put(std::get<incident::Incident>(item));
+        }
+        if (!done) return done;
       }
-      return {};
+      return put(requests);
     });
   }
 
@@ -41,11 +67,11 @@ class SqliteStore final : public Store {
         {"DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at_ms < ?"
          " AND number < (SELECT max(number) FROM changes) LIMIT ?)",
          ms_of(keep.incidents_from)},
-        {"DELETE FROM requests WHERE row IN (SELECT row FROM requests WHERE at_ms < ? LIMIT ?)",
+        {"DELETE FROM request_batches WHERE last IN (SELECT last FROM request_batches WHERE at_ms < ? LIMIT "
+         "?)",
          ms_of(keep.requests_from)},
-        // Rows are numbered without gaps but for what was replaced, so that this keeps at most requests_max.
-        {"DELETE FROM requests WHERE row IN (SELECT row FROM requests"
-         " WHERE row <= (SELECT max(row) FROM requests) - ? LIMIT ?)",
+        {"DELETE FROM request_batches WHERE last IN (SELECT last FROM request_batches"
+         " WHERE last <= (SELECT max(last) FROM request_batches) - ? LIMIT ?)",
          static_cast<std::int64_t>(keep.requests_max)}};
     bool more = false;
     const auto done = transaction([&]() -> Result<void> {
@@ -92,9 +118,18 @@ class SqliteStore final : public Store {
 
   Result<std::optional<incident::RequestRecord>> request(std::string_view id) override {
     const std::lock_guard lock(mutex_);
-    auto query = database_.prepare("SELECT json FROM requests WHERE id = ?");
-    query.bind(id);
-    return first(query, incident::request_record_from_json);
+    auto query = database_.prepare(
+        "SELECT lines FROM request_batches WHERE last IN (SELECT last FROM request_batches INDEXED BY "
+        "request_ids"
+        " WHERE instr(ids, ?)) ORDER BY last DESC");
+    query.bind(fmt::format(" {} ", id));
+    while (true) {
+      const auto row = query.step();
+      if (!row) return std::unexpected(row.error());
+      if (!*row) return std::nullopt;
+      auto found = incident::find_record(query.text(0), id);
+      if (!found || *found) return found;
+    }
   }
 
  private:
@@ -125,8 +160,12 @@ class SqliteStore final : public Store {
         .run();
   }
 
-  Result<void> put(const incident::RequestRecord& value) {
-    return put_request_.bind(value.id).bind(ms_of(value.at)).bind(incident::to_json(value)).run();
+  Result<void> put(const RequestBatch& batch) {
+    if (batch.count == 0) return {};
+    auto insert = database_.prepare(
+        "INSERT INTO request_batches (last, at_ms, ids, lines)"
+        " SELECT coalesce(max(last), 0) + ?, ?, ?, ? FROM request_batches");
+    return insert.bind(batch.count).bind(ms_of(batch.latest)).bind(batch.ids).bind(batch.lines.text()).run();
   }
 
   template <class Parse>
@@ -161,8 +200,6 @@ class SqliteStore final : public Store {
   FileLock lock_;  // held as long as the database is open
   std::mutex mutex_;
   Database database_;  // guarded by mutex_
-  Statement put_request_ =
-      database_.prepare("INSERT OR REPLACE INTO requests (id, at_ms, json) VALUES (?, ?, ?)");
 };
 
 }  // namespace

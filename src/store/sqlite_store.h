@@ -21,6 +21,6 @@ struct SqliteOptions {
                                                                const SqliteOptions& options = {});
 
 /// The schema, one step a version; version n is what the first n steps make.
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 
 }  // namespace truekeel::store

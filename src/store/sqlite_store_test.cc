@@ -37,11 +37,27 @@ TEST(SqliteStore, EveryEarlierSchemaIsBroughtUpToDateWithItsRows) {
         auto insert = database.prepare("INSERT INTO incidents (number, json) VALUES (3, ?)");
         ASSERT_TRUE(insert.bind(incident::to_json(test_incident(3))).run());
       }
+      if (version == 2) {
+        for (const char* id : {"req_1", "req_2"}) {
+          auto insert = database.prepare("INSERT INTO requests (id, at_ms, json) VALUES (?, ?, ?)");
+          const auto record = test_record(id);
+          const auto at_ms = record.at.time_since_epoch().count();
+          ASSERT_TRUE(insert.bind(record.id).bind(at_ms).bind(incident::to_json(record)).run());
+        }
+      }
     }
     auto store = open_sqlite_store(folder.file("store.db"));
     ASSERT_TRUE(store.has_value()) << "from version " << version << ": " << store.error().message;
     EXPECT_EQ((*store)->incident(3).value().has_value(), version >= 1);
     EXPECT_TRUE((*store)->write(std::vector<Item>{test_incident(5), test_change(1), test_record("r")}));
+    if (version != 2) continue;
+    EXPECT_EQ((*store)->request("req_1").value(), test_record("req_1"));
+    EXPECT_EQ((*store)->request("req_2").value(), test_record("req_2"));
+    ASSERT_TRUE((*store)->prune({.requests_max = 2}));
+    EXPECT_FALSE((*store)->request("req_1").value().has_value());
+    EXPECT_TRUE((*store)->request("r").value().has_value());
+    ASSERT_TRUE((*store)->prune({.requests_from = incident::kTestStart + std::chrono::hours(1)}));
+    EXPECT_FALSE((*store)->request("req_2").value().has_value()) << "its time came along, too";
   }
 }
 

@@ -27,6 +27,7 @@ using Item = std::variant<incident::Incident, incident::Change, incident::Reques
 struct Retention {
   /// Closed incidents and changes that are older are forgotten, but for the last number of either.
   WallTime incidents_from{};
+  /// Requests that were written at once are forgotten at once: with the last of them.
   WallTime requests_from{};
   std::uint64_t requests_max = 1'000'000;
 };

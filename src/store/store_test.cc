@@ -55,6 +55,8 @@ TEST_P(StoreTest, ALaterStateReplacesTheEarlier) {
   write({closed, test_record("a", kTestStart), test_record("a", kTestStart + hours(1))});
   EXPECT_EQ(store->incident(1).value(), closed);
   EXPECT_EQ(store->request("a").value()->at, kTestStart + hours(1));
+  write({test_record("a", kTestStart + hours(2))});
+  EXPECT_EQ(store->request("a").value()->at, kTestStart + hours(2));
 }
 
 TEST_P(StoreTest, ListsTheNewestFirst) {
@@ -70,8 +72,8 @@ TEST_P(StoreTest, ListsTheNewestFirst) {
 TEST_P(StoreTest, ForgetsTheOldButNoOpenIncident) {
   write({test_incident(1), resolved(test_incident(2), kTestStart),
          resolved(test_incident(3), kTestStart + hours(2)), test_change(1),
-         test_change(2, kTestStart + hours(2)), test_record("old"),
-         test_record("new", kTestStart + hours(2))});
+         test_change(2, kTestStart + hours(2)), test_record("old")});
+  write({test_record("new", kTestStart + hours(2))});
   ASSERT_TRUE(
       store->prune({.incidents_from = kTestStart + hours(1), .requests_from = kTestStart + hours(1)}));
   EXPECT_THAT(numbers(), ElementsAre(3, 1));
@@ -89,25 +91,37 @@ TEST_P(StoreTest, RemembersTheHighestNumbers) {
   EXPECT_EQ(store->last_change_number().value(), 4u);
 }
 
+TEST_P(StoreTest, FindsEachRequestOfABatchAndNoOther) {
+  write({test_record("req_1"), test_record("req_12"), test_record("2")});
+  write({test_record("req_13", kTestStart + hours(1))});
+  for (const char* id : {"req_1", "req_12", "2", "req_13"}) {
+    EXPECT_EQ(store->request(id).value()->id, id);
+  }
+  for (const char* id : {"req_", "1", "", " ", "req_1 req_12", "req_%"}) {
+    EXPECT_FALSE(store->request(id).value().has_value()) << id;
+  }
+}
+
 TEST_P(StoreTest, KeepsTheNewestRequestsOnly) {
-  std::vector<Item> records;
-  for (int i = 0; i < 50; ++i) records.emplace_back(test_record(std::to_string(i), kTestStart + hours(i)));
-  write(records);
+  for (int i = 0; i < 50; ++i) write({test_record(std::to_string(i), kTestStart + hours(i))});
   EXPECT_FALSE(store->prune({.requests_max = 10}).value());
   EXPECT_FALSE(store->request("39").value().has_value());
   EXPECT_TRUE(store->request("40").value().has_value());
 }
 
 TEST_P(StoreTest, SaysWhetherMoreIsToBeForgotten) {
-  std::vector<Item> records;
-  for (int i = 0; i < 12'000; ++i) records.emplace_back(test_record(std::to_string(i)));
-  write(records);
+  constexpr int kWrites = 240, kAtOnce = 50;
+  for (int i = 0; i < kWrites; ++i) {
+    std::vector<Item> records;
+    for (int j = 0; j < kAtOnce; ++j) records.emplace_back(test_record(std::to_string(i * kAtOnce + j)));
+    write(records);
+  }
   int calls = 1;
-  while (store->prune({.requests_max = 7}).value()) ++calls;
+  while (store->prune({.requests_max = kAtOnce}).value()) ++calls;
   EXPECT_LE(calls, 4);
   int left = 0;
-  for (int i = 0; i < 12'000; ++i) left += store->request(std::to_string(i)).value().has_value();
-  EXPECT_EQ(left, 7);
+  for (int i = 0; i < kWrites * kAtOnce; ++i) left += store->request(std::to_string(i)).value().has_value();
+  EXPECT_EQ(left, kAtOnce);
 }
 
 TEST(MemoryStore, RemembersTheNewestTenThousandRequests) {
@@ -118,6 +132,18 @@ TEST(MemoryStore, RemembersTheNewestTenThousandRequests) {
   EXPECT_FALSE(store->request("0").value().has_value());
   EXPECT_TRUE(store->request("1").value().has_value());
   EXPECT_TRUE(store->request("10000").value().has_value());
+}
+
+TEST(SqliteStore, ForgetsABatchOfRequestsWithItsLast) {
+  const TestFolder folder;
+  const auto store = open_sqlite_store(folder.file("store.db")).value();
+  ASSERT_TRUE(store->write(std::vector<Item>{test_record("0"), test_record("1", kTestStart + hours(1))}));
+  ASSERT_TRUE(store->write(std::vector<Item>{test_record("2", kTestStart + hours(2))}));
+  ASSERT_TRUE(store->prune({.requests_from = kTestStart + hours(1), .requests_max = 2}));
+  EXPECT_TRUE(store->request("0").value().has_value());
+  ASSERT_TRUE(store->prune({.requests_max = 1}));
+  EXPECT_FALSE(store->request("1").value().has_value());
+  EXPECT_TRUE(store->request("2").value().has_value());
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StoreTest, testing::Values(Kind::memory, Kind::sqlite));

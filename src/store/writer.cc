@@ -12,9 +12,6 @@ namespace {
 /// Rows a transaction: enough that the sync at its end costs little for each.
 constexpr std::size_t kBatchMax = 1000;
 
-/// Records gather for so long: a wake-up of the thread costs more than to write one.
-constexpr Duration kGather = std::chrono::milliseconds(100);
-
 bool is_record(const Item& item) { return std::holds_alternative<incident::RequestRecord>(item); }
 
 WallTime system_now() {
@@ -83,7 +80,7 @@ bool Writer::take_batch() {
   std::unique_lock lock(mutex_);
   if (batch_.empty()) {
     changed_.wait_until(lock, prune_due_, [this] { return ending_ || !queue_.empty(); });
-    if (!queue_.empty()) changed_.wait_for(lock, kGather, [this] { return ending_ || urgent_; });
+    if (!queue_.empty()) changed_.wait_for(lock, options_.gather, [this] { return ending_ || urgent_; });
   } else {  // the last attempt failed
     changed_.wait_for(lock, options_.retry, [this] { return ending_; });
   }

@@ -19,6 +19,8 @@ namespace truekeel::store {
 
 struct WriterOptions {
   std::size_t queue_max = 10'000;  ///< request records; for the rest there are as many places again
+  /// Records gather for so long: a wake-up of the thread costs more than to write one.
+  Duration gather = std::chrono::milliseconds(100);
   Duration retry = std::chrono::seconds(1);
   Duration prune_every = std::chrono::minutes(1);
   Duration keep = std::chrono::hours(24 * 90);  ///< closed incidents, and changes
@@ -35,8 +37,8 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  /// False when there is no room; the item is then dropped and counted. A request's record is written within
-  /// a tenth of a second, everything else at once.
+  /// False when there is no room; the item is then dropped and counted. A request's record is written when it
+  /// has gathered others, everything else at once.
   bool put(Item item);
 
   /// Waits until all that was put before has been tried. True when it is in the store; false when that takes

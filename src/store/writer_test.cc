@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <thread>
 
 #include "base/test_folder.h"
 #include "store/sqlite_store.h"
@@ -19,10 +20,12 @@ using std::chrono::milliseconds;
 /// A memory store whose disk can be full.
 class FlakyStore final : public Store {
  public:
-  explicit FlakyStore(std::atomic<bool>& full) : full_(full), inner_(make_memory_store()) {}
+  explicit FlakyStore(std::atomic<bool>& full, std::vector<std::size_t>* batches = nullptr)
+      : full_(full), batches_(batches), inner_(make_memory_store()) {}
 
   Result<void> write(std::span<const Item> batch) override {
     if (full_) return fail(ErrorCode::unavailable, "database or disk is full");
+    if (batches_ != nullptr) batches_->push_back(batch.size());
     return inner_->write(batch);
   }
   Result<bool> prune(const Retention& retention) override { return inner_->prune(retention); }
@@ -42,6 +45,7 @@ class FlakyStore final : public Store {
 
  private:
   std::atomic<bool>& full_;
+  std::vector<std::size_t>* const batches_;  ///< their sizes, once the writer has ended
   std::unique_ptr<Store> inner_;
 };
 
@@ -55,6 +59,36 @@ TEST(Writer, WritesWhatItIsGiven) {
   EXPECT_TRUE(writer.store().request("r").value().has_value());
   EXPECT_EQ(writer.state().written, 2u);
   EXPECT_EQ(writer.state().dropped, 0u);
+}
+
+TEST(Writer, RecordsGatherUntilSomethingUrgentComes) {
+  std::atomic<bool> full = false;
+  std::vector<std::size_t> batches;
+  {
+    Writer writer(std::make_unique<FlakyStore>(full, &batches), {.gather = hours(1), .now = at_start});
+    for (const char* id : {"a", "b"}) {
+      writer.put(test_record(id));
+      std::this_thread::sleep_for(milliseconds(20));  // time enough for a thread that does not wait
+    }
+    writer.put(test_change(1));
+    EXPECT_TRUE(writer.flush());
+    writer.put(test_record("c"));
+    EXPECT_TRUE(writer.flush()) << "who waits for it is urgent, too";
+    writer.put(test_record("d"));
+  }
+  EXPECT_EQ(batches, (std::vector<std::size_t>{3, 1, 1})) << "the last as it ends";
+}
+
+TEST(Writer, RecordsGatherUntilTheyAreABatch) {
+  Writer writer(make_memory_store(), {.gather = hours(1), .now = at_start});
+  for (int i = 0; i < 1000; ++i) writer.put(test_record(std::to_string(i)));
+  while (writer.state().written < 1000) std::this_thread::sleep_for(milliseconds(1));
+}
+
+TEST(Writer, RecordsGatherNoLongerThanTheyMay) {
+  Writer writer(make_memory_store(), {.gather = milliseconds(1), .now = at_start});
+  writer.put(test_record("a"));
+  while (writer.state().written < 1) std::this_thread::sleep_for(milliseconds(1));
 }
 
 TEST(Writer, EndsWithEverythingWritten) {
@@ -100,11 +134,11 @@ TEST(Writer, AFullQueueDropsRecordsBeforeIncidents) {
 
 TEST(Writer, ForgetsAllThatIsTooOldAtOnce) {
   const TestFolder folder;
-  constexpr std::uint64_t kOld = 12'000;  // of which one call of prune() removes less than half
+  constexpr std::uint64_t kOld = 240;  // batches, of which one call of prune() removes less than half
   auto store = open_sqlite_store(folder.file("store.db")).value();
-  std::vector<Item> records;
-  for (std::uint64_t i = 1; i <= kOld; ++i) records.emplace_back(test_record(std::to_string(i)));
-  ASSERT_TRUE(store->write(records));
+  for (std::uint64_t i = 1; i <= kOld; ++i) {
+    ASSERT_TRUE(store->write(std::vector<Item>{test_record(std::to_string(i))}));
+  }
   Writer writer(std::move(store), {.prune_every = hours(1), .now = [] { return kTestStart + hours(25); }});
   for (std::uint64_t turn = 1; turn <= 5; ++turn) {
     writer.put(test_change(turn, kTestStart + hours(25)));
