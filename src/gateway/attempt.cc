@@ -86,8 +86,10 @@ sentinel::AnswerEnd end_unseen(const Ask& ask, const AttemptResult& result) {
   return {.how = refused ? How::refused : How::lost};
 }
 
-incident::SignalNote audit_note(bool looked, std::string_view said) {
-  return {.signal = "audit", .looked = looked, .said = std::string(said)};
+/// Of several attempts the last one's answer is the client's.
+void note_audit(ClientCall& call, bool looked, std::string_view said) {
+  call.record.request.signals.resize(1);
+  call.record.request.signals[0] = {.signal = "audit", .looked = looked, .said = std::string(said)};
 }
 
 /// The server did not take the request as it was.
@@ -133,10 +135,9 @@ http::Task<AttemptResult> Attempt::run(ClientCall& call, const Ask& ask, const f
   if (where.look && !where.look->tap->ended()) {
     const auto end = end_unseen(ask, result);
     where.look->tap->end(end);
-    if (end.how == sentinel::AnswerEnd::How::refused)
-      call.record.signals = {audit_note(false, "no token was drawn")};
+    if (end.how == sentinel::AnswerEnd::How::refused) note_audit(call, false, "no token was drawn");
   }
-  call.record.fingerprint = where.upstream->fingerprint();
+  call.record.request.fingerprint = where.upstream->fingerprint();
   if (fleet::is_failure(result.outcome)) where.upstream->note_failure();
   shared_.fleet([&](fleet::Fleet& fleet) {
     fleet.end(candidate.endpoint, result.outcome, decision.affinity, net_.now());
@@ -160,7 +161,7 @@ http::Task<AttemptResult> Attempt::ask_without_added(ClientCall& call, const Ask
     where.look.reset();
     if (of_records) {
       without_records = true;
-      call.record.signals = {audit_note(false, sentinel::name(sentinel::Skip::refused))};
+      note_audit(call, false, sentinel::name(sentinel::Skip::refused));
     } else {
       where.with_limit = false;
       where.upstream->refuse_limit();
@@ -176,13 +177,10 @@ http::Task<AttemptResult> Attempt::ask_without_added(ClientCall& call, const Ask
 
 void Attempt::look_at(ClientCall& call, const Ask& ask, Where& where) {
   auto look = admit(call, ask, where);
-  // Of several attempts the last one's answer is the client's.
-  call.record.signals = {
-      look
-          ? audit_note(
-                true, "what its server said of its tokens went into the evidence; no single answer is judged")
-          : audit_note(false, sentinel::name(look.error()))};
-  if (look) where.look = std::move(*look);
+  if (!look) return note_audit(call, false, sentinel::name(look.error()));
+  note_audit(call, true,
+             "what its server said of its tokens went into the evidence; no single answer is judged");
+  where.look = std::move(*look);
 }
 
 std::expected<std::unique_ptr<sentinel::Look>, sentinel::Skip> Attempt::admit(const ClientCall& call,
@@ -262,15 +260,14 @@ http::Task<AttemptResult> Attempt::whole(ClientCall& call, const Ask& ask, const
     }
     co_return result;
   }
-  protocol::ResponseReader reader;
-  const auto facts = reader.read(answer.body);
+  const auto facts = reader_.read(answer.body);
   if (!facts) co_return failed(call, where, {http::CallFailure::protocol, facts.error().message});
   note_output(call, where);
   where.upstream->note_fingerprint(facts->system_fingerprint);
   if (where.look) hand_to_audit(*where.look, *facts, answer.body);
   if (facts->usage) {
-    call.record.output_tokens = facts->usage->completion_tokens;
-    call.record.input_tokens = facts->usage->prompt_tokens;
+    call.record.request.output_tokens = facts->usage->completion_tokens;
+    call.record.request.input_tokens = facts->usage->prompt_tokens;
   }
   if (call.route.provider == Provider::anthropic) {
     protocol::JsonParser parser;
@@ -306,7 +303,7 @@ http::Task<AttemptResult> Attempt::stream(ClientCall& call, const Ask& ask, cons
                      .input_tokens = prompt.exact() ? prompt.lower : 0,
                      .unasked = where.look ? where.look->plan.unasked : protocol::Unasked{},
                      .tap = where.look ? where.look->tap.get() : nullptr});
-  call.record.status = 200;
+  call.record.request.status = 200;
   call.exchange.start(200, headers);
   AttemptResult result{.outcome = {}, .delivered = true, .answer = {}};
   streams_.calls_.insert(&upstream_call);
@@ -315,8 +312,8 @@ http::Task<AttemptResult> Attempt::stream(ClientCall& call, const Ask& ask, cons
 
   const auto& facts = relay.facts();
   where.upstream->note_fingerprint(facts.fingerprint);
-  call.record.output_tokens = facts.usage ? facts.usage->completion_tokens : facts.output_events;
-  if (facts.usage) call.record.input_tokens = facts.usage->prompt_tokens;
+  call.record.request.output_tokens = facts.usage ? facts.usage->completion_tokens : facts.output_events;
+  if (facts.usage) call.record.request.input_tokens = facts.usage->prompt_tokens;
   if (facts.server_error) result.outcome = Outcome::server_error;
   if (where.look && result.outcome == Outcome::success) {
     where.look->tap->end({.how = sentinel::AnswerEnd::How::complete,

@@ -16,6 +16,7 @@
 #include "gateway/shared.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "protocol/response_facts.h"
 #include "sentinel/sentinel.h"
 
 namespace truekeel::gateway {
@@ -65,8 +66,9 @@ class OpenStreams {
 class Attempt {
  public:
   /// All are borrowed until run() returns. `random` decides which answers are audited.
-  Attempt(http::Net& net, http::Client& client, Shared& shared, OpenStreams& streams, PhiloxStream& random)
-      : net_(net), client_(client), shared_(shared), streams_(streams), random_(random) {}
+  Attempt(http::Net& net, http::Client& client, Shared& shared, OpenStreams& streams,
+          protocol::ResponseReader& reader, PhiloxStream& random)
+      : net_(net), client_(client), shared_(shared), streams_(streams), reader_(reader), random_(random) {}
 
   /// Requires: Fleet::begin() let the request go there; ends it.
   http::Task<AttemptResult> run(ClientCall& call, const Ask& ask, const fleet::Decision& decision,
@@ -100,6 +102,7 @@ class Attempt {
   http::Client& client_;
   Shared& shared_;
   OpenStreams& streams_;
+  protocol::ResponseReader& reader_;
   PhiloxStream& random_;
 };
 

@@ -74,32 +74,33 @@ Metrics::Metrics()
 
 /// The time series of a call. Labels are maps of strings: made for every call, they cost more than all else.
 Metrics::CallSeries Metrics::series_of(const CallRecord& call) {
+  const auto& request = call.request;
   thread_local std::string key;
   key.clear();
-  for (const std::string_view part :
-       {std::string_view(call.model), std::string_view(call.pool), std::string_view(call.endpoint),
-        std::string_view(call.context_class), std::string_view(call.counted), call.end, call.operation}) {
-    key.append(part).push_back('\0');
+  for (const auto* part : {&request.model, &request.pool, &request.endpoint, &request.context_class,
+                           &request.counted, &request.end, &request.operation}) {
+    key.append(*part).push_back('\0');
   }
-  fmt::format_to(std::back_inserter(key), "{} {} {}", call.status, call.first_token.has_value(),
-                 call.input_tokens.has_value());
+  fmt::format_to(std::back_inserter(key), "{} {} {}", request.status, call.first_token.has_value(),
+                 request.input_tokens.has_value());
   const std::lock_guard lock(series_mutex_);
   const auto known = series_.find(key);
   return known != series_.end() ? known->second : series_.emplace(key, make_series(call)).first->second;
 }
 
 Metrics::CallSeries Metrics::make_series(const CallRecord& call) {
-  CallSeries series{.requests = &requests_.Add({{"model", call.model},
-                                                {"pool", call.pool},
-                                                {"endpoint", call.endpoint},
-                                                {"class", call.context_class},
-                                                {"counted", call.counted},
-                                                {"status", std::to_string(call.status)},
-                                                {"end", std::string(call.end)}})};
-  if (call.endpoint.empty()) return series;
-  prometheus::Labels served = {{"gen_ai_operation_name", std::string(call.operation)},
-                               {"gen_ai_request_model", call.model},
-                               {"pool", call.pool}};
+  const auto& request = call.request;
+  CallSeries series{.requests = &requests_.Add({{"model", request.model},
+                                                {"pool", request.pool},
+                                                {"endpoint", request.endpoint},
+                                                {"class", request.context_class},
+                                                {"counted", request.counted},
+                                                {"status", std::to_string(request.status)},
+                                                {"end", request.end}})};
+  if (request.endpoint.empty()) return series;
+  prometheus::Labels served = {{"gen_ai_operation_name", request.operation},
+                               {"gen_ai_request_model", request.model},
+                               {"pool", request.pool}};
   series.duration = &duration_.Add(served, kDuration);
   if (call.first_token) {
     series.first_token = &first_token_.Add(served, kFirstToken);
@@ -108,24 +109,25 @@ Metrics::CallSeries Metrics::make_series(const CallRecord& call) {
   served["gen_ai_token_type"] = "output";
   series.output = &tokens_.Add(served);
   served["gen_ai_token_type"] = "input";
-  if (call.input_tokens) series.input = &tokens_.Add(served);
+  if (request.input_tokens) series.input = &tokens_.Add(served);
   return series;
 }
 
 void Metrics::on_call(const CallRecord& call) {
+  const auto& request = call.request;
   const CallSeries series = series_of(call);
   series.requests->Increment();
-  if (call.endpoint.empty()) return;
+  if (request.endpoint.empty()) return;
   series.duration->Observe(seconds(call.total));
   if (call.first_token) {
     series.first_token->Observe(seconds(*call.first_token));
-    if (call.output_tokens > 1) {
+    if (request.output_tokens > 1) {
       series.per_token->Observe(seconds(call.total - *call.first_token) /
-                                static_cast<double>(call.output_tokens - 1));
+                                static_cast<double>(request.output_tokens - 1));
     }
   }
-  series.output->Increment(static_cast<double>(call.output_tokens));
-  if (call.input_tokens) series.input->Increment(static_cast<double>(*call.input_tokens));
+  series.output->Increment(static_cast<double>(request.output_tokens));
+  if (request.input_tokens) series.input->Increment(static_cast<double>(*request.input_tokens));
 }
 
 void Metrics::on_retry(const std::string& endpoint, std::string_view outcome) {

@@ -22,18 +22,10 @@ namespace truekeel::gateway {
 
 /// One call of a client, when it is over.
 struct CallRecord {
-  std::string_view operation;  ///< as OpenTelemetry names it
-  std::string model;           ///< a configured one, or empty
-  std::string pool, endpoint, context_class, counted;
-  std::string fingerprint;
-  std::vector<incident::SignalNote> signals;  ///< what each signal did with it
-  int status = 0;
-  std::string_view end;  ///< ok, refused, upstream_error, cut, client_left
+  incident::RequestRecord request;  ///< what is kept of it; the model is a configured one, or empty
   Duration total{};
   Duration waited{};  ///< for room at a server
   std::optional<Duration> first_token;
-  std::uint64_t output_tokens = 0;  ///< as stated by the server, else the events that carried output
-  std::optional<std::uint64_t> input_tokens;
 };
 
 class Metrics {

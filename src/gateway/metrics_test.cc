@@ -19,17 +19,17 @@ class MetricsTest : public testing::Test {
  protected:
   static CallRecord call() {
     CallRecord made;
-    made.operation = "chat";
-    made.model = "m";
-    made.pool = made.context_class = "short";
-    made.endpoint = "s1";
-    made.counted = "bound";
-    made.status = 200;
-    made.end = "ok";
+    made.request.operation = "chat";
+    made.request.model = "m";
+    made.request.pool = made.request.context_class = "short";
+    made.request.endpoint = "s1";
+    made.request.counted = "bound";
+    made.request.status = 200;
+    made.request.end = "ok";
     made.total = seconds(2);
     made.first_token = milliseconds(500);
-    made.output_tokens = 31;
-    made.input_tokens = 7;
+    made.request.output_tokens = 31;
+    made.request.input_tokens = 7;
     return made;
   }
   /// The value of a series; "none" where there is none. `labels` in the order of the exposition.
@@ -62,10 +62,10 @@ TEST_F(MetricsTest, EqualCallsAreOneSeriesAndOthersAnother) {
   metrics_.on_call(call());
   metrics_.on_call(call());
   auto other = call();
-  other.status = 503;
+  other.request.status = 503;
   metrics_.on_call(other);
   other = call();
-  other.endpoint = "s2";
+  other.request.endpoint = "s2";
   metrics_.on_call(other);
   EXPECT_EQ(requests("m", "short"), "2");
   EXPECT_EQ(requests("m", "short", "s1", 503), "1");
@@ -74,10 +74,10 @@ TEST_F(MetricsTest, EqualCallsAreOneSeriesAndOthersAnother) {
 
 TEST_F(MetricsTest, NamesThatJoinToTheSameTextAreStillTwoSeries) {
   auto one = call(), other = call();
-  one.model = "ab";
-  one.pool = "c";
-  other.model = "a";
-  other.pool = "bc";
+  one.request.model = "ab";
+  one.request.pool = "c";
+  other.request.model = "a";
+  other.request.pool = "bc";
   metrics_.on_call(one);
   metrics_.on_call(other);
   EXPECT_EQ(requests("ab", "c"), "1");
@@ -88,7 +88,7 @@ TEST_F(MetricsTest, WhatACallDidNotHaveIsNotMeasured) {
   // Whatever comes first: a series that is found again must be that of a call of the same kind.
   auto mute = call();
   mute.first_token.reset();
-  mute.input_tokens.reset();
+  mute.request.input_tokens.reset();
   metrics_.on_call(mute);
   EXPECT_EQ(served("gen_ai_server_time_to_first_token_seconds_count"), "none");
   metrics_.on_call(call());
@@ -99,7 +99,7 @@ TEST_F(MetricsTest, WhatACallDidNotHaveIsNotMeasured) {
 
 TEST_F(MetricsTest, OperationsAreToldApart) {
   auto other = call();
-  other.operation = "text_completion";
+  other.request.operation = "text_completion";
   metrics_.on_call(call());
   metrics_.on_call(other);
   EXPECT_EQ(served("gen_ai_server_request_duration_seconds_count"), "1");
@@ -108,8 +108,8 @@ TEST_F(MetricsTest, OperationsAreToldApart) {
 
 TEST_F(MetricsTest, ACallThatReachedNoServerIsCountedAlone) {
   CallRecord refused = call();
-  refused.endpoint.clear();
-  refused.pool.clear();
+  refused.request.endpoint.clear();
+  refused.request.pool.clear();
   metrics_.on_call(refused);
   EXPECT_EQ(requests("m", "", ""), "1");
   EXPECT_THAT(metrics_.text(fleet_, now_), Not(HasSubstr("gen_ai_server_request_duration_seconds_count")));

@@ -72,26 +72,7 @@ std::string model_json(const fleet::ModelConfig& model) {
                      protocol::quoted(model.name));
 }
 
-incident::RequestRecord as_request_record(const ClientCall& call, WallTime now) {
-  const auto& record = call.record;
-  return {.id = call.id,
-          .at = now,
-          .operation = std::string(record.operation),
-          .model = record.model,
-          .context_class = record.context_class,
-          .pool = record.pool,
-          .endpoint = record.endpoint,
-          .fingerprint = record.fingerprint,
-          .counted = record.counted,
-          .status = static_cast<std::uint32_t>(record.status),
-          .end = std::string(record.end),
-          .duration_ms = static_cast<std::uint32_t>(record.total / std::chrono::milliseconds(1)),
-          .input_tokens = record.input_tokens,
-          .output_tokens = record.output_tokens,
-          .signals = record.signals};
-}
-
-std::string_view end_of(const http::Exchange& exchange, fleet::Outcome outcome, int status) {
+const char* end_of(const http::Exchange& exchange, fleet::Outcome outcome, std::uint32_t status) {
   if (exchange.gone() || outcome == fleet::Outcome::client_left) return "client_left";
   if (outcome == fleet::Outcome::success) return "ok";
   if (status >= 400 && status < 500) return "refused";
@@ -138,7 +119,7 @@ http::Task<void> Proxy::handle(http::Exchange& exchange) {
                   .explain = false,
                   .record = {}};
   if (const auto timeout = timeout_of(request.headers)) call.deadline = call.arrived + *timeout;
-  call.record.operation = operation_name(call.route.operation);
+  call.record.request.operation = operation_name(call.route.operation);
   const bool wants_explanation = request.headers.find("x-truekeel-explain") == "1";
   if (!shared_.has_clients()) {
     call.explain = wants_explanation && is_local_peer(exchange.peer());
@@ -168,7 +149,7 @@ bool Proxy::knows_client(const http::RequestHead& request) {
 
 http::Task<void> Proxy::deny(ClientCall& call, const fleet::Denial& denial) {
   shared_.metrics().on_denial(fleet::to_string(denial.reason));
-  call.record.end = "refused";
+  call.record.request.end = "refused";
   auto refusal = error_answer(call, as_error(denial));
   if (denial.retry_after_s > 0) refusal.headers.set("retry-after", std::to_string(denial.retry_after_s));
   if (refusal.status == 401) refusal.headers.set("www-authenticate", "Bearer");
@@ -193,14 +174,14 @@ http::Task<void> Proxy::dispatch(ClientCall& call) {
 }
 
 http::Task<void> Proxy::respond(ClientCall& call, WholeAnswer answer) {
-  call.record.status = answer.status;
+  call.record.request.status = static_cast<std::uint32_t>(answer.status);
   add_own_headers(call, answer.headers);
   static_cast<void>(co_await call.exchange.respond(answer.status, answer.headers, answer.body));
 }
 
 http::Task<void> Proxy::reject(ClientCall& call, const Rejection& rejection) {
   constexpr std::uint32_t kUsualWaitS = 5;
-  call.record.end = "refused";
+  call.record.request.end = "refused";
   auto refusal = error_answer(call, rejection.error);
   const std::uint32_t wait_s = rejection.retry_after_s > 0     ? rejection.retry_after_s
                                : rejection.error.status == 503 ? kUsualWaitS
@@ -226,7 +207,7 @@ http::Task<void> Proxy::answer(ClientCall& call) {
     co_return co_await reject(call,
                               as_rejection(fleet::unknown_model(*snapshot->config, ask->request.model)));
   }
-  call.record.model = model->name;
+  call.record.request.model = model->name;
   const auto& vocabulary = snapshot->vocabulary_of(*model);
   if (call.route.operation == Operation::count_tokens) {
     co_return co_await count_tokens(call, *ask, *model, vocabulary);
@@ -237,8 +218,8 @@ http::Task<void> Proxy::answer(ClientCall& call) {
   const auto key = affinity_of(*ask, session, shared_.secret());
   const auto decision = co_await admission_.place(call, context, key);
   if (!decision) co_return co_await reject(call, decision.error());
-  call.record.counted = fleet::to_string(decision->counted);
-  call.record.context_class = decision->model->classes[decision->class_index].name;
+  call.record.request.counted = fleet::to_string(decision->counted);
+  call.record.request.context_class = decision->model->classes[decision->class_index].name;
   for (const auto id : decision->passed_over) {
     const auto passed = std::ranges::find(decision->order, id, &fleet::Candidate::endpoint);
     shared_.metrics().on_passed_over(passed->config->name);
@@ -263,7 +244,7 @@ http::Task<fleet::ContextPlan> Proxy::plan(const Ask& ask, const fleet::ModelCon
 
 /// Requires: the call has begun at the decision's first candidate.
 http::Task<void> Proxy::deliver(ClientCall& call, const Ask& ask, const fleet::Decision& decision) {
-  Attempt attempt(net_, client_, shared_, streams_, random_);
+  Attempt attempt(net_, client_, shared_, streams_, reader_, random_);
   AttemptResult result;
   std::uint32_t attempts = 0;
   bool granted = true;
@@ -275,19 +256,21 @@ http::Task<void> Proxy::deliver(ClientCall& call, const Ask& ask, const fleet::D
         attempts == 0 || shared_.fleet([&](fleet::Fleet& fleet) { return fleet.begin(candidate.endpoint); });
     if (!begun) continue;
     granted = false;
-    if (attempts++ > 0) shared_.metrics().on_retry(call.record.endpoint, fleet::to_string(result.outcome));
+    if (attempts++ > 0)
+      shared_.metrics().on_retry(call.record.request.endpoint, fleet::to_string(result.outcome));
     const auto& served_class = decision.model->classes[candidate.class_index];
-    call.record.endpoint = candidate.config->name;
-    call.record.pool = served_class.pool;
+    call.record.request.endpoint = candidate.config->name;
+    call.record.request.pool = served_class.pool;
     if (auto* incidents = shared_.incidents()) {
-      incidents->on_routed(call.record.endpoint, served_class.name, decision.affinity, net_.wall_now());
+      incidents->on_routed(call.record.request.endpoint, served_class.name, decision.affinity,
+                           net_.wall_now());
     }
     if (candidate.overflow) shared_.metrics().on_overflow(served_class.pool);
     result = co_await attempt.run(call, ask, decision, candidate);
     if (result.delivered) break;
   }
   if (!result.delivered) co_await respond(call, std::move(result.answer));
-  call.record.end = end_of(call.exchange, result.outcome, call.record.status);
+  call.record.request.end = end_of(call.exchange, result.outcome, call.record.request.status);
 }
 
 bool Proxy::try_again(const ClientCall& call, const AttemptResult& result, std::uint32_t attempt) {
@@ -307,7 +290,7 @@ http::Task<void> Proxy::count_tokens(ClientCall& call, const Ask& ask, const fle
     co_return co_await refuse(call,
                               {501, "tokens of this request cannot be counted here", "", "not_countable"});
   }
-  call.record.end = "ok";
+  call.record.request.end = "ok";
   co_await respond(call, {.status = 200,
                           .headers = {{"content-type", "application/json"}},
                           .body = protocol::count_tokens_body(counted->tokens)});
@@ -328,31 +311,35 @@ http::Task<void> Proxy::list_models(ClientCall& call) {
     for (const auto& model : config.models) models += (models.empty() ? "" : ",") + model_json(model);
     body = fmt::format(R"({{"object":"list","data":[{}]}})", models);
   }
-  call.record.end = "ok";
+  call.record.request.end = "ok";
   co_await respond(
       call, {.status = 200, .headers = {{"content-type", "application/json"}}, .body = std::move(body)});
 }
 
 void Proxy::finish_record(ClientCall& call) {
   auto& record = call.record;
+  auto& request = record.request;
   record.total = net_.now() - call.arrived;
-  if (record.end.empty()) record.end = "refused";
+  request.duration_ms = static_cast<std::uint32_t>(record.total / std::chrono::milliseconds(1));
+  if (request.end.empty()) request.end = "refused";
   shared_.metrics().on_call(record);
-  if (auto* incidents = shared_.incidents(); incidents != nullptr && !record.model.empty()) {
-    incidents->on_done(as_request_record(call, net_.wall_now()));
-  }
-  const bool bad = record.end == "cut" || record.end == "upstream_error";
+  const bool bad = request.end == "cut" || request.end == "upstream_error";
   log(bad ? LogLevel::warning : LogLevel::debug, "request.done",
       {{"id", call.id},
-       {"operation", record.operation},
-       {"model", record.model},
-       {"class", record.context_class},
-       {"pool", record.pool},
-       {"endpoint", record.endpoint},
-       {"status", record.status},
-       {"end", record.end},
+       {"operation", request.operation},
+       {"model", request.model},
+       {"class", request.context_class},
+       {"pool", request.pool},
+       {"endpoint", request.endpoint},
+       {"status", request.status},
+       {"end", request.end},
        {"waited_ms", std::chrono::duration<double, std::milli>(record.waited).count()},
        {"ms", std::chrono::duration<double, std::milli>(record.total).count()}});
+  if (auto* incidents = shared_.incidents(); incidents != nullptr && !request.model.empty()) {
+    request.id = std::move(call.id);
+    request.at = net_.wall_now();
+    incidents->on_done(std::move(request));
+  }
 }
 
 }  // namespace truekeel::gateway

@@ -57,6 +57,7 @@ class Proxy {
   OpenStreams streams_;
   PhiloxStream random_;
   protocol::JsonParser parser_;
+  protocol::ResponseReader reader_;
 };
 
 /// How one of `threads` servers on the port for clients behaves; its own errors have the provider's shape.
