@@ -18,9 +18,11 @@ pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 
-# Boost.Asio, header only.
+# Boost.Asio, header only. Frames of coroutines come from plain operator new: glibc serves aligned_alloc, which
+# Asio would take, without the caches of its threads.
 add_library(asio INTERFACE)
-target_compile_definitions(asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
+target_compile_definitions(asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY
+  BOOST_ASIO_DISABLE_STD_ALIGNED_ALLOC BOOST_ASIO_DISABLE_BOOST_ALIGN)
 target_link_libraries(asio INTERFACE Threads::Threads)
 
 # llhttp: the HTTP/1.1 parser of Node.js.

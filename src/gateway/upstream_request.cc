@@ -54,8 +54,9 @@ http::RequestHead upstream_head(const Ask& ask, const http::Headers& client_head
     const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(*time_left).count();
     head.headers.add("x-truekeel-timeout-ms", std::to_string(left_ms));
   }
-  for (const auto field : http::end_to_end(client_headers)) {
-    if (!stays_here(field.name)) head.headers.add(field.name, field.value);
+  const http::HopByHop hop_by_hop(client_headers);
+  for (const auto field : client_headers) {
+    if (!hop_by_hop(field.name) && !stays_here(field.name)) head.headers.add(field.name, field.value);
   }
   return head;
 }

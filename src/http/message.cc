@@ -14,6 +14,10 @@ namespace {
 // Memory that clear() keeps; a usual head has less.
 constexpr std::size_t kKeptBytes = 4 << 10;
 
+// What a first field makes room for, so that a usual head grows no more.
+constexpr std::size_t kUsualFields = 16;
+constexpr std::size_t kUsualBytes = 480;
+
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 // RFC 9110, 5.6.2.
@@ -162,6 +166,10 @@ Field Headers::operator[](std::size_t i) const {
 
 void Headers::open() {
   TK_ASSERT(text_.size() < UINT32_MAX);
+  if (places_.capacity() == 0) {
+    places_.reserve(kUsualFields);
+    text_.reserve(kUsualBytes);
+  }
   places_.push_back({static_cast<std::uint32_t>(text_.size()), 0, 0});
 }
 

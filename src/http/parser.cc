@@ -18,6 +18,9 @@ constexpr int kStop = HPE_USER;
 // A larger body's memory is given back when the next request comes.
 constexpr std::size_t kKeptBodyBytes = 8 << 10;
 
+// Behind a body that came in one piece: who parses it may want to read beyond its end.
+constexpr std::size_t kBodySlack = 64;
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // uri-host [":" port], where the host is a name, an IPv4 address or a bracketed IPv6 address (RFC
@@ -287,6 +290,7 @@ int RequestParser::check_expectation() {
 }
 
 int RequestParser::on_body(std::string_view piece) {
+  if (body_.empty()) body_.reserve(piece.size() + kBodySlack);
   body_ += piece;
   return 0;
 }

@@ -17,8 +17,13 @@ struct Member {
 
 /// Takes the members of a body one by one.
 class RequestWalk {
+  static constexpr std::size_t kUsualMembers = 16;
+
  public:
-  RequestWalk(OpenAiCall call, BodyWalk& walk) : walk_(walk) { request_.call = call; }
+  RequestWalk(OpenAiCall call, BodyWalk& walk) : walk_(walk) {
+    request_.call = call;
+    request_.members.reserve(kUsualMembers);
+  }
 
   void take(Member member, std::size_t begin);
   [[nodiscard]] ApiResult<OpenAiRequest> finish() &&;
