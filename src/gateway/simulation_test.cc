@@ -31,6 +31,7 @@ constexpr int kClients = 6;
 constexpr int kCallsEach = 6;
 
 constexpr http::SimFaults kFaults = {.latency_max = milliseconds(20),
+                                     .grain = milliseconds(5),
                                      .refused = 0.1,
                                      .lost = 0.05,
                                      .reset = 0.01,
@@ -219,7 +220,7 @@ class World {
       co_await pause(1500);
       const std::string server = kServers[random_.below(kServers.size())];
       auto& replica = *replicas_[random_.below(replicas_.size())];
-      switch (random_.below(4)) {
+      switch (random_.below(5)) {
         case 0:
           co_await drain_for_a_while(replica, server);
           break;
@@ -232,6 +233,9 @@ class World {
           for (auto& each : replicas_) {
             each->shared->fleet([](fleet::Fleet& fleet) { return fleet.unstick("short"); });
           }
+          break;
+        case 3:
+          world_.kill("client");  // all clients at once: who is served, and who waits for room
           break;
         default:
           break;

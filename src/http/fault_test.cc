@@ -23,6 +23,7 @@ constexpr int kRogues = 4;
 constexpr int kCallsEach = 6;
 
 constexpr SimFaults kFaults = {.latency_max = std::chrono::milliseconds(20),
+                               .grain = std::chrono::milliseconds(5),
                                .refused = 0.2,
                                .lost = 0.1,
                                .reset = 0.02,

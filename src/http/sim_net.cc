@@ -85,7 +85,10 @@ struct SimWorld::State {
   Instant arrival() {
     const Duration spread = faults.latency_max - faults.latency_min;
     const auto extra = spread.count() > 0 ? random.below(static_cast<std::uint64_t>(spread.count())) : 0;
-    return now + faults.latency_min + Duration(static_cast<std::int64_t>(extra));
+    const Instant when = now + faults.latency_min + Duration(static_cast<std::int64_t>(extra));
+    if (faults.grain.count() == 0) return when;
+    const auto since = when.time_since_epoch() + faults.grain - Duration(1);
+    return Instant(since - since % faults.grain);
   }
 
   void record(std::string_view bytes) {
@@ -345,6 +348,7 @@ SimFaults draw_faults(PhiloxStream& random, const SimFaults& most) {
   const auto spread = static_cast<std::uint64_t>((most.latency_max - most.latency_min).count());
   return {.latency_min = most.latency_min,
           .latency_max = most.latency_min + Duration(static_cast<std::int64_t>(random.below(spread + 1))),
+          .grain = random.below(2) == 0 ? Duration(0) : most.grain,
           .refused = maybe(most.refused),
           .lost = maybe(most.lost),
           .reset = maybe(most.reset),
@@ -379,9 +383,11 @@ void SimWorld::run(Instant until) {
     state_->context.restart();
     state_->context.poll();
     if (state_->events.empty() || state_->events.begin()->first.first > until) break;
-    auto event = state_->events.extract(state_->events.begin());
-    state_->now = event.key().first;
-    event.mapped()();
+    // All of one instant before anybody reacts, as an event loop wakes up for several sockets at once.
+    state_->now = state_->events.begin()->first.first;
+    while (!state_->events.empty() && state_->events.begin()->first.first == state_->now) {
+      state_->events.extract(state_->events.begin()).mapped()();
+    }
   }
   if (until != Instant::max()) state_->now = std::max(state_->now, until);
 }

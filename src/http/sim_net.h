@@ -19,6 +19,7 @@ namespace truekeel::http {
 struct SimFaults {
   Duration latency_min = std::chrono::microseconds(50);
   Duration latency_max = std::chrono::microseconds(50);
+  Duration grain{};        ///< what arrives within so long arrives together, at its end; 0: each by itself
   double refused = 0;      ///< a dial is refused
   double lost = 0;         ///< a dial is never answered
   double reset = 0;        ///< a delivery becomes a reset, for both ends
