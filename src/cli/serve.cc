@@ -2,6 +2,7 @@
 // truekeel serve: the gateway as a process.
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -14,6 +15,7 @@
 #include <cstdlib>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "base/log.h"
 #include "base/read_file.h"
@@ -107,6 +109,14 @@ void announce_readiness(gateway::Gateway& gateway, const std::string& url, const
   std::fflush(stdout);
 }
 
+/// As many files as the process may open. A soft limit is for programs that use select().
+std::uint64_t raise_open_files() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return UINT64_MAX;
+  const rlim_t before = std::exchange(files.rlim_cur, files.rlim_max);
+  return files.rlim_max == before || setrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_max : before;
+}
+
 std::string affinity_secret(const fleet::Config& config) {
   if (config.affinity_secret_env.empty()) return {};
   const char* secret = std::getenv(config.affinity_secret_env.c_str());
@@ -131,9 +141,10 @@ int serve(const Arguments& arguments) {
   }
   for (const auto& sentence : fleet::advice(*config)) log_warning("config.advice", {{"text", sentence}});
   const sigset_t signals = block_signals();
-  auto gateway =
-      gateway::Gateway::start(std::make_shared<const fleet::Config>(*config),
-                              {.io_threads = arguments.threads, .affinity_secret = affinity_secret(*config)});
+  auto gateway = gateway::Gateway::start(std::make_shared<const fleet::Config>(*config),
+                                         {.io_threads = arguments.threads,
+                                          .affinity_secret = affinity_secret(*config),
+                                          .open_files = raise_open_files()});
   if (!gateway) {
     fmt::print(stderr, "truekeel serve: {}\n", gateway.error().message);
     return exit_code_of(gateway.error());

@@ -33,6 +33,18 @@ std::string random_secret() {
   return secret;
 }
 
+/// Clients never take all files that the process may open: a quarter stays for connections to servers, so
+/// that who only holds connections cannot make every server look unreachable.
+std::uint32_t connections_within(std::uint64_t open_files, std::uint32_t wanted) {
+  const std::uint64_t room = std::max<std::uint64_t>(1, open_files - open_files / 4);
+  if (wanted <= room) return wanted;
+  log_warning("gateway.few_open_files", {{"limit", open_files},
+                                         {"limits.connections", wanted},
+                                         {"effect", fmt::format("{} connections at most", room)},
+                                         {"fix", "raise the limit: ulimit -Hn, LimitNOFILE of systemd"}});
+  return static_cast<std::uint32_t>(room);
+}
+
 /// One thread with its own event loop and network.
 class LoopThread {
  public:
@@ -207,7 +219,9 @@ Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Con
 
 Result<void> Gateway::open(const fleet::Config& config, const GatewayOptions& options) {
   const unsigned threads = std::max(1u, options.io_threads);
-  auto server = client_port_options(config.limits, threads);
+  auto limits = config.limits;
+  limits.connections = connections_within(options.open_files, limits.connections);
+  auto server = client_port_options(limits, threads);
   server.tls = shared_->tls();
   port_ = config.listen.port;
   for (unsigned i = 0; i < threads; ++i) {

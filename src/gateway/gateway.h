@@ -17,6 +17,7 @@ struct GatewayOptions {
   unsigned io_threads = 2;
   std::string
       affinity_secret;  ///< empty: a random one, so that replicas disagree and a restart moves sessions
+  std::uint64_t open_files = UINT64_MAX;  ///< that the process may have: clients never take all of them
 };
 
 class Gateway {

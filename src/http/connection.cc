@@ -22,6 +22,11 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 ServerCore::ServerCore(Net& n, ServerOptions o, Handler h)
     : net(n), options(std::move(o)), handler(std::move(h)), emptied(n.context()), scratch(kScratchBytes) {}
 
+ErrorBody ServerCore::error_body(int status, std::string_view message, std::string_view target) const {
+  if (options.error_body) return options.error_body(status, message, target);
+  return {"text/plain", std::string(message) + "\n"};
+}
+
 std::string_view ServerCore::date() {
   const auto second = std::chrono::floor<std::chrono::seconds>(net.wall_now());
   if (second != date_second) {
@@ -70,6 +75,11 @@ void Connection::cut() {
   enter(Phase::closed);
   stream_->close();
   client_left();
+}
+
+void Connection::make_way() {
+  take_input();
+  if (phase_ == Phase::idle) cut();
 }
 
 void Connection::enter(Phase phase) {
@@ -239,9 +249,7 @@ Task<void> Connection::answer() {
 }
 
 Task<void> Connection::refuse(int status, std::string_view message) {
-  const ErrorBody error = core_->options.error_body
-                              ? core_->options.error_body(status, message, parser_.head().target)
-                              : ErrorBody{"text/plain", std::string(message) + "\n"};
+  const ErrorBody error = core_->error_body(status, message, parser_.head().target);
   Headers headers{{"content-type", error.content_type}};
   if (status == 503) headers.add("retry-after", "1");
   co_await respond(status, headers, error.body);

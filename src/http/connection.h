@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One connection of the server, run by two coroutines: input() reads whenever something can be read, so that
 // a client that leaves is noticed while its request is worked on; serve() answers one request after the
-// other. Thread safety: one thread. Invariants: input() alone reads; serve(), and the handler that it awaits,
-// alone write; both share the connection, which so outlives them.
+// other. Thread safety: one thread. Invariants: input() alone waits for input; serve(), and the handler that
+// it awaits, alone write; both share the connection, which so outlives them.
 #pragma once
 
 #include <chrono>
@@ -43,6 +43,8 @@ struct ServerCore {
   Signal emptied;             ///< no connection is left
   std::vector<char> scratch;  ///< what one read takes; nothing stays in it
 
+  /// The body of an error that the server itself answers.
+  [[nodiscard]] ErrorBody error_body(int status, std::string_view message, std::string_view target) const;
   /// The value of a Date field at this time; formatted once a second.
   std::string_view date();
   std::string date_text;
@@ -60,6 +62,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start();
   /// Closes now, whatever is under way. Idempotent.
   void cut();
+  /// Closes a connection between requests, unless the next one is here already. Requires: it is idle; it is
+  /// not afterwards.
+  void make_way();
 
  private:
   friend class Exchange;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/server.h"
 
+#include <fmt/format.h>
+
 #include <list>
 #include <new>
+#include <string>
 #include <utility>
 
 #include "base/log.h"
@@ -12,15 +15,23 @@
 namespace truekeel::http {
 namespace {
 
-constexpr std::string_view kFull =
-    "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
 // A place for one more connection, if need be the one that has been idle for longest.
 bool make_room(ServerCore& core) {
-  if (core.idle.size() + core.busy.size() < core.options.connections) return true;
-  if (core.idle.empty()) return false;
-  core.idle.front()->cut();
-  return true;
+  const auto full = [&core] { return core.idle.size() + core.busy.size() >= core.options.connections; };
+  while (full() && !core.idle.empty()) core.idle.front()->make_way();
+  return !full();
+}
+
+// Nobody knows yet what the client asks for.
+void turn_away(ServerCore& core, Stream& stream) {
+  const ErrorBody error = core.error_body(503, "too many connections; try again", "/");
+  const std::string answer = fmt::format(
+      "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: {}\r\n"
+      "content-length: {}\r\n\r\n{}",
+      error.content_type, error.body.size(), error.body);
+  const std::string_view piece = answer;
+  stream.write_now({&piece, 1});
+  stream.read_now(core.scratch);  // a request that is here already would destroy the answer on its way
 }
 
 void admit(const std::shared_ptr<ServerCore>& core, std::unique_ptr<Stream> stream) {
@@ -29,7 +40,7 @@ void admit(const std::shared_ptr<ServerCore>& core, std::unique_ptr<Stream> stre
     if (tls) stream = tls->accept(std::move(stream));
     std::make_shared<Connection>(core, std::move(stream))->start();
   } else {
-    if (!tls) stream->write_now({&kFull, 1});
+    if (!tls) turn_away(*core, *stream);
     stream->close();
   }
 }

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "http/signal.h"
-#include "http/test_net.h"
+#include "http/test_server.h"
 
 namespace truekeel::http {
 namespace {
@@ -17,45 +17,6 @@ using std::chrono::milliseconds;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-const Headers kText{{"content-type", "text/plain"}};
-
-Task<void> echo(Exchange& exchange) {
-  co_await exchange.respond(200, kText, exchange.request().target + " " + exchange.body());
-}
-
-class ServerTest : public NetTest {
- protected:
-  /// Starts a server, and runs the test's coroutine with it.
-  void serve(Handler handler, std::function<Task<void>()> body, ServerOptions options = {}) {
-    if (!date_) options.date = false;  // most tests compare whole answers
-    server_ = std::make_unique<Server>(net(), std::move(options), std::move(handler));
-    port_ = server_->listen(any()).value();
-    run(body);
-    const Instant soon = net().now() + milliseconds(1);
-    run([this, soon] { return server_->drain(soon); });
-    EXPECT_EQ(server_->connections(), 0U);
-    EXPECT_EQ(server_->exchanges(), 0U);
-  }
-
-  std::unique_ptr<Stream> dial() { return net("client").dial(at(port_)); }
-
-  /// Sends the bytes on a new connection, and returns what comes until its end.
-  Task<std::string> ask(std::string bytes) {
-    const auto stream = dial();
-    co_await put(*stream, std::move(bytes));
-    co_return co_await get(*stream);
-  }
-
-  Server& server() { return *server_; }
-  void want_date() { date_ = true; }
-
- private:
-  std::unique_ptr<Server> server_;
-  std::uint16_t port_ = 0;
-  bool date_ = false;
-};
-
 TEST_P(ServerTest, AnswersAndKeepsTheConnection) {
   serve(echo, [this]() -> Task<void> {
     const auto stream = dial();
@@ -207,82 +168,6 @@ TEST_P(ServerTest, RefusesInTheShapeThatOptionsGiveAndCloses) {
 }
 
 // The client sends on for longer than all buffers hold, and reads only then: the refusal must survive that.
-TEST_P(ServerTest, RefusesABodyOverTheLimitAndIsHeard) {
-  ServerOptions options;
-  options.parser.body_bytes = 1000;
-  serve(
-      echo,
-      [this]() -> Task<void> {
-        EXPECT_THAT(
-            co_await ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n" +
-                         std::string(1000, 'x')),
-            StartsWith("HTTP/1.1 200"));
-        EXPECT_THAT(co_await ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000000\r\n\r\n" +
-                                 std::string(8'000'000, 'x')),
-                    StartsWith("HTTP/1.1 413"));
-      },
-      options);
-}
-
-TEST_P(ServerTest, RefusesBodiesThatAreTooManyTogether) {
-  ServerOptions options;
-  options.bodies_bytes = 1000;
-  serve(
-      echo,
-      [this]() -> Task<void> {
-        const std::string head =
-            "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 900\r\n\r\n";
-        const auto first = dial();
-        co_await put(*first, head + std::string(800, 'x'));
-        co_await pause(milliseconds(20));
-        const std::string second = co_await ask(head + std::string(300, 'x'));
-        EXPECT_THAT(second, StartsWith("HTTP/1.1 503"));
-        EXPECT_THAT(second, HasSubstr("retry-after: 1\r\n"));
-        co_await put(*first, std::string(100, 'x'));
-        EXPECT_THAT(co_await get(*first), StartsWith("HTTP/1.1 200"));
-        // What was refused, answered or broken off counts no more.
-        const auto third = dial();
-        co_await put(*third, head + std::string(800, 'x'));
-        co_await pause(milliseconds(20));
-        co_await put(*third, std::string(100, 'x'));
-        EXPECT_THAT(co_await get(*third), StartsWith("HTTP/1.1 200"));
-      },
-      options);
-}
-
-TEST_P(ServerTest, CutsWhoIsSlowOrSilent) {
-  ServerOptions options;
-  options.header = options.body = options.idle = milliseconds(100);
-  serve(
-      echo,
-      [this]() -> Task<void> {
-        EXPECT_EQ(co_await ask(""), "");
-        EXPECT_THAT(co_await ask("GET / HTTP/1.1\r\nHos"), StartsWith("HTTP/1.1 408"));
-        EXPECT_THAT(co_await ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nh"),
-                    StartsWith("HTTP/1.1 408"));
-        EXPECT_THAT(co_await ask("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"), EndsWith("/a "));
-      },
-      options);
-}
-
-TEST_P(ServerTest, ALorisIsCutHoweverItDrips) {
-  ServerOptions options;
-  options.header = options.linger = milliseconds(100);
-  serve(
-      echo,
-      [this]() -> Task<void> {
-        const auto stream = dial();
-        // Within one field, so that no other limit ends it.
-        bool open = co_await put(*stream, "GET / HTTP/1.1\r\nX: ");
-        for (int i = 0; open && i < 1000; ++i) {
-          co_await pause(milliseconds(5));
-          open = co_await put(*stream, "x") && server().connections() > 0;
-        }
-        EXPECT_FALSE(open);
-      },
-      options);
-}
-
 TEST_P(ServerTest, TellsAtOnceWhenTheClientLeaves) {
   bool told = false;
   const auto handler = [&](Exchange& exchange) -> Task<void> {
@@ -315,53 +200,6 @@ TEST_P(ServerTest, AClientThatClosesItsHalfStillGetsItsAnswer) {
 }
 
 // What the handler may write ahead is what the kernels hold, whatever it wants to write.
-TEST_P(ServerTest, ASlowReaderSlowsTheHandlerAndIsCut) {
-  ServerOptions options;
-  options.idle = milliseconds(100);
-  std::size_t written = 0;
-  const auto handler = [&](Exchange& exchange) -> Task<void> {
-    const std::string piece(64 << 10, 'x');
-    exchange.start(200, kText);
-    while (co_await exchange.write(piece)) written += piece.size();
-  };
-  serve(
-      handler,
-      [&]() -> Task<void> {
-        const auto stream = dial();
-        co_await put(*stream, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-        co_await until([&] { return server().exchanges() == 1; });
-        co_await until([&] { return server().connections() == 0; });
-      },
-      options);
-  EXPECT_LT(written, 32U << 20);
-}
-
-TEST_P(ServerTest, APipelineDoesNotFillTheMemory) {
-  std::size_t sent = 0;
-  const auto handler = [&](Exchange& exchange) -> Task<void> {
-    Signal left(net().context());
-    exchange.on_gone([&] { left.notify(); });
-    co_await left.wait();
-  };
-  serve(handler, [&]() -> Task<void> {
-    const auto stream = dial();
-    const std::string flood(64 << 10, '\n');
-    co_await put(*stream, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    co_await until([&] { return server().exchanges() == 1; });
-    const std::string_view piece = flood;
-    // Until nothing more fits for a while.
-    for (int silent = 0; silent < 20;) {
-      const Attempt attempt = stream->write_now({&piece, 1});
-      sent += attempt.bytes;
-      silent = attempt.bytes > 0 ? 0 : silent + 1;
-      EXPECT_LT(sent, 32U << 20);
-      if (sent >= 32U << 20) break;
-      co_await pause(milliseconds(1));
-    }
-    stream->reset();
-  });
-}
-
 TEST_P(ServerTest, AHandlerThatThrowsOrForgetsGivesA500) {
   const auto handler = [](Exchange& exchange) -> Task<void> {
     if (exchange.request().target == "/throw") throw std::runtime_error("secret");
@@ -435,36 +273,6 @@ TEST_P(ServerTest, AFieldThatWouldSplitTheAnswerIsLeftOut) {
     EXPECT_EQ(co_await ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
               "HTTP/1.1 200 OK\r\nd: e\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
   });
-}
-
-TEST_P(ServerTest, GivesThePlaceOfAnIdleConnectionToANewOne) {
-  ServerOptions options;
-  options.connections = 2;
-  Signal go(net().context());
-  const auto handler = [&](Exchange& exchange) -> Task<void> {
-    if (exchange.request().target == "/wait") co_await go.wait();
-    co_await echo(exchange);
-  };
-  serve(
-      handler,
-      [&]() -> Task<void> {
-        const auto busy = dial();
-        co_await put(*busy, "GET /wait HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-        co_await until([&] { return server().exchanges() == 1; });
-        const auto idle = dial();
-        co_await put(*idle, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
-        co_await get(*idle, "/a ");
-        const auto late = dial();
-        co_await put(*late, "GET /b HTTP/1.1\r\nHost: h\r\n\r\nGET /half");
-        EXPECT_THAT(co_await get(*late, "/b "), EndsWith("/b "));
-        EXPECT_EQ(co_await get(*idle), "");
-        co_await pause(milliseconds(20));
-        // Over TLS there are no words before the handshake, and no place for one.
-        EXPECT_THAT(co_await ask(""), StartsWith(GetParam() == NetKind::tls ? "<failed>" : "HTTP/1.1 503"));
-        go.notify();
-        EXPECT_THAT(co_await get(*busy), EndsWith("/wait "));
-      },
-      options);
 }
 
 TEST_P(ServerTest, DrainLetsAnswersEndAndCutsTheRest) {

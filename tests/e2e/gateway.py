@@ -47,15 +47,16 @@ def config(pools: dict[str, list[dict]], windows: dict[str, int] | None = None, 
 
 class Gateway:
     """A running gateway. Use as a context manager. Its affinity secret is always the same unless `env` has another, so
-    that a session goes to the same server in every run of a test."""
+    that a session goes to the same server in every run of a test. `under`: a command that starts it, such as prlimit."""
 
-    def __init__(self, settings: dict, folder: Path, name: str = "gateway", wait: bool = True, env: dict | None = None):
+    def __init__(self, settings: dict, folder: Path, name: str = "gateway", wait: bool = True, env: dict | None = None,
+                 under: list | None = None):
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{name}.yaml"
         settings = {"store": f"sqlite:{folder / name}.db", "affinity_secret_env": SECRET_VARIABLE, **settings}
         file.write_text(yaml.safe_dump(settings, sort_keys=False))
         env = {SECRET_VARIABLE: "of the tests", **(env or {})}
-        self.program = Program([BINARY, "serve", "-c", file, "--log-level", "debug"], folder / f"{name}.log", name, env)
+        self.program = Program([*(under or []), BINARY, "serve", "-c", file, "--log-level", "debug"], folder / f"{name}.log", name, env)
         line = wait_until(lambda: next((line for line in list(self.program.lines) if "listening at" in line), None)
                           or (not self.program.running() and self.program.log_tail()), what="gateway start")
         found = re.search(r"listening at (\S+), admin at (\S+)", line)
@@ -98,6 +99,9 @@ class Gateway:
 
     def metrics(self) -> str:
         return urllib.request.urlopen(f"{self.admin}/metrics").read().decode()
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.program.pid}/fd").iterdir()))
 
     def resident_kib(self) -> int:
         status = Path(f"/proc/{self.program.pid}/status").read_text()
