@@ -5,7 +5,6 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -69,7 +68,7 @@ class Writer {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Item> queue_;  // guarded by mutex_, as all below
+  std::vector<Item> queue_;  // guarded by mutex_, as all below
   std::uint64_t put_ = 0, tried_ = 0;
   std::uint64_t written_ = 0, dropped_ = 0;
   std::optional<std::string> failing_;
