@@ -39,7 +39,11 @@ PLAIN = event(None)
 # One for each token that may be drawn; drawn by their masses, for an audit reads them.
 AUDITED = [event(records(chosen)) for chosen in range(len(MASSES))]
 LAST = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
-END = f"data: {json.dumps(LAST)}\n\ndata: [DONE]\n\n".encode()
+
+
+def end(count: int) -> bytes:
+    """With how many tokens it has drawn, as llama.cpp tells: an audit must else take some for hidden."""
+    return f"data: {json.dumps({**LAST, 'timings': {'predicted_n': count}})}\n\ndata: [DONE]\n\n".encode()
 
 
 def chunked(data: bytes) -> bytes:
@@ -80,7 +84,7 @@ class Server(asyncio.Protocol):
             await asyncio.sleep(max(0.0, due - loop.time()))
             before, after = random.choices(AUDITED, MASSES)[0] if logprobs else PLAIN
             self.transport.write(chunked(before + str(time.monotonic_ns()).encode() + after))
-        self.transport.write(chunked(END) + b"0\r\n\r\n")
+        self.transport.write(chunked(end(count)) + b"0\r\n\r\n")
 
 
 async def serve() -> None:
