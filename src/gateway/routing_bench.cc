@@ -57,10 +57,11 @@ void run(benchmark::State& state, std::uint32_t short_window, bool count_all) {
   const auto body = chat();
   protocol::JsonParser parser;
   for (auto _ : state) benchmark::DoNotOptimize(plan(model, body, parser, count_all));
+  state.counters["tokens"] = static_cast<double>(plan(model, body, parser, true).prompt.lower);
   state.counters["counted"] = plan(model, body, parser, count_all).counted == fleet::CountedBy::exact ? 1 : 0;
 }
 
-void BM_BoundsDecide(benchmark::State& state) { run(state, 512, false); }
+void BM_BoundsDecide(benchmark::State& state) { run(state, 1 << 17, false); }
 void BM_CountStopsAtTheBoundary(benchmark::State& state) { run(state, 8192, false); }
 void BM_CountAll(benchmark::State& state) { run(state, 8192, true); }
 BENCHMARK(BM_BoundsDecide)->Unit(benchmark::kMicrosecond);

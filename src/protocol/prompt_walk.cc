@@ -81,7 +81,8 @@ class MessageWalk {
     const std::string_view token = token_of(value);
     if (member == "role") {
       if (!role_.empty()) return walk_.fail_field(name(".role"), "is given twice");
-      role_ = string_field(walk_, token, name(".role"));
+      if (!is_string(token)) return walk_.fail_field(name(".role"), "must be a string");
+      role_ = string_field(walk_, token, {});
       bytes_ += role_.size();
       if (out_ != nullptr) out_->role = role_;
     } else if (member == "content") {
