@@ -16,6 +16,13 @@ pytestmark = pytest.mark.timeout(2400)
 CHATS = 24
 
 
+def show(reference, report: dict) -> None:
+    """What docs/verify.md tells of it."""
+    found = report["comparison"]
+    noise = f"own noise {found['within_target']:.3f} and {found['within_reference']:.3f}"
+    print(f"{reference.dtype}: {found['verdict']} after {report['seconds']:.0f} s, {found['all']}, {noise}")
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with Vllm(tmp_path_factory.mktemp("vllm")) as running:
@@ -87,15 +94,31 @@ def test_alone_it_is_not_accused(server):
     assert report["sampler"]["tokens"] > 0, report
 
 
-def test_rope_scaling_is_found(server, tmp_path):
-    with Vllm(tmp_path, "--hf-overrides", json.dumps(YARN), core=1) as scaled:
-        code, report = verify(scaled.url, "--reference", server.url, "--no-sampler", "--concurrency", 8, "--max-seconds", 900, timeout_s=960)
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def reference(request, tmp_path_factory):
+    """bf16 differs from itself by up to .75 nats at a position."""
+    if request.param == "float32":
+        yield request.getfixturevalue("server")
+        return
+    with Vllm(tmp_path_factory.mktemp(request.param), dtype=request.param) as running:
+        yield running
+
+
+def against(reference, folder, *flags, seconds=300):
+    with Vllm(folder, *flags, dtype=reference.dtype, core=1) as target:
+        return verify(target.url, "--reference", reference.url, "--no-sampler", "--concurrency", 8, "--max-seconds", seconds,
+                      timeout_s=seconds + 60)
+
+
+def test_rope_scaling_is_found(reference, tmp_path):
+    code, report = against(reference, tmp_path, "--hf-overrides", json.dumps(YARN), seconds=900)
+    show(reference, report)
     assert code == BAD and report["comparison"]["verdict"] == "bad", report
     assert report["comparison"]["reading"] == "prompt_logprobs"
 
 
-def test_two_equal_ones_are_not_accused(server, tmp_path):
-    with Vllm(tmp_path, core=1) as other:
-        code, report = verify(other.url, "--reference", server.url, "--no-sampler", "--concurrency", 8, "--max-seconds", 200, timeout_s=260)
+def test_two_equal_ones_are_not_accused(reference, tmp_path):
+    code, report = against(reference, tmp_path)
+    show(reference, report)
     assert code in (FINE, UNDECIDED) and report["comparison"]["verdict"] in ("fine", "undecided"), report
     assert report["comparison"]["all"]["contexts"] > 0 and report["comparison"]["all"]["excess"] < report["comparison"]["tolerance"]

@@ -32,6 +32,7 @@ class Vllm:
     """Use as a context manager."""
 
     def __init__(self, folder: Path, *flags: str, dtype: str = "float32", core: int = 0):
+        self.dtype = dtype
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         arguments = [FOLDER / "bin" / "vllm", "serve", FOLDER / "model", "--host", "127.0.0.1", "--port", port, "--served-model-name", MODEL,
