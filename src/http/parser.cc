@@ -246,6 +246,8 @@ int RequestParser::on_head() {
   head_.minor_version = llhttp_.http_minor;
   head_.method = llhttp_method_name(static_cast<llhttp_method_t>(llhttp_.method));
   if (llhttp_.method == HTTP_CONNECT) return reject(501, "CONNECT is not spoken here");
+  // Which of two is meant, another reader may decide otherwise.
+  if (head_.headers.count("authorization") > 1) return reject(400, "more than one Authorization field");
   if (const int stop = check_target_and_host()) return stop;
   // A request to upgrade may be ignored (RFC 9110, 7.8); llhttp would stop for it.
   llhttp_.upgrade = 0;
@@ -284,7 +286,9 @@ int RequestParser::check_target_and_host() {
 int RequestParser::check_expectation() {
   const auto expectation = head_.headers.find("expect");
   if (!expectation || head_.minor_version == 0) return 0;
-  if (!equal_ignoring_case(*expectation, "100-continue")) return reject(417, "an unknown expectation");
+  if (head_.headers.count("expect") > 1 || !equal_ignoring_case(*expectation, "100-continue")) {
+    return reject(417, "an unknown expectation");
+  }
   expects_continue_ = true;
   return 0;
 }
