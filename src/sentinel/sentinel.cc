@@ -22,8 +22,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// How often the thread looks at what the taps left; a small part of a window.
+/// How often the thread looks at what the taps left; a small part of a window. Where nothing came, a window's
+/// time is soon enough: a wake-up for nothing costs as much as two events of a stream.
 constexpr Duration kLook = milliseconds(50);
+constexpr Duration kLookIdle = evidence::FlushClock::kEvery;
 constexpr Duration kSaveEvery = seconds(30);
 
 /// Two signals' detectors, and what stands beside them.
@@ -141,7 +143,7 @@ void Sentinel::stop() {
 void Sentinel::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    wake_.wait_for(lock, kLook);
+    wake_.wait_for(lock, messages_.empty() ? kLookIdle : kLook);
     lock.unlock();
     const Instant at = now();
     work(at);
