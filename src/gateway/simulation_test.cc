@@ -161,7 +161,9 @@ class World {
     for (int i = 0; i < 3; ++i) spawn("rogue", misbehave());
     spawn("operator", operate());
     spawn("operator", reconfigure());
+    note_waits(*config_);
     judge_.at_each_call([this] { check_loads(); });
+    http::spawn(world_.host("operator"), watch_loads());
   }
 
   void run() {
@@ -249,6 +251,7 @@ class World {
     for (int i = 0; i < 4; ++i) {
       co_await pause(5000);
       const auto config = draw_config();
+      note_waits(config);
       for (auto& replica : replicas_) {
         const auto drained = replica->drained();
         const auto replaced = replica->shared->replace(config, world_.now());
@@ -294,8 +297,24 @@ class World {
     replica.shared->fleet([&](fleet::Fleet& fleet) { static_cast<void>(fleet.undrain(server)); });
   }
 
-  /// Whenever a call has reached a server: no server has more of them than its limit, no queue is longer than
-  /// it may be, and nobody waits for longer.
+  /// Who waits already when a reload allows less may go on.
+  void note_waits(const fleet::Config& config) {
+    for (std::size_t pool = 0; pool < longest_wait_.size(); ++pool) {
+      longest_wait_[pool] = std::max(longest_wait_[pool], config.pools[pool].load.queue_timeout);
+    }
+  }
+
+  /// Who waits for too long may do so while nobody is served.
+  http::Task<void> watch_loads() {
+    auto& net = world_.host("operator");
+    while (busy_ > 0) {
+      check_loads();
+      co_await net.sleep_until(net.now() + milliseconds(500));
+    }
+  }
+
+  /// Whenever a call has reached a server, and in between: no server has more of them than its limit, no
+  /// queue is longer than it may be, and nobody waits for longer.
   void check_loads() {
     for (const auto& replica : replicas_) {
       const auto config = replica->shared->snapshot()->config;
@@ -303,7 +322,7 @@ class World {
         const auto queue = replica->queue(pool);
         const auto& load = config->pools[pool].load;
         EXPECT_LE(queue.waiting, load.queue_max);
-        EXPECT_LE(queue.longest, kQueueTimeoutMax + http::DeadlineWheel::kTick);
+        EXPECT_LE(queue.longest, longest_wait_[pool] + http::DeadlineWheel::kTick);
         waits_ += queue.waiting;
       }
       replica->shared->fleet([&](const fleet::Fleet& fleet) {
@@ -372,6 +391,7 @@ class World {
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::unique_ptr<SimulatedClient>> clients_;
   std::uint64_t agreements_ = 0, waits_ = 0;
+  std::array<Duration, 2> longest_wait_{};  // that a configuration has allowed so far, pool by pool
   bool reloaded_ = false;
   int busy_ = 0;  // clients, rogues and the operator that have not ended
 };
