@@ -11,9 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "base/read_file.h"
 #include "cli/commands.h"
-#include "fleet/config.h"
+#include "cli/read_config.h"
 #include "store/backup.h"
 
 namespace truekeel::cli {
@@ -43,10 +42,8 @@ Result<bool> copy_state(const std::string& from, const std::string& to) {
 }
 
 int backup(const Arguments& arguments) {
-  const auto text = read_file(arguments.config, fleet::kMaxConfigBytes);
-  if (!text) return failed(text.error().message, kUsage);
-  const auto config = fleet::parse_config(*text);
-  if (!config) return failed(fleet::format_problem(arguments.config, config.error().front()), kUsage);
+  const auto config = read_config(arguments.config);
+  if (!config) return failed(config.error().message, kUsage);
   const std::string& store = config->store.sqlite_path;
   if (store.empty())
     return failed("store: memory is gone with the gateway; there is nothing to copy", kUsage);
@@ -83,8 +80,7 @@ void add_backup(CLI::App& app, Run& run) {
       "Example:\n"
       "  truekeel backup -c truekeel.yaml /backups/truekeel-$(date +%F).db\n"
       "\nTo restore, stop the gateway and put the files in the places of `store` and `state_file`; remove "
-      "what "
-      "stands beside the store as -wal and -shm.\n"
+      "what stands beside the store as -wal and -shm.\n"
       "Exit codes: 0 copied, 2 a wrong configuration, or the file is there already, 4 it cannot be read or "
       "written.");
   command->callback([arguments, &run] { run = [arguments] { return backup(*arguments); }; });

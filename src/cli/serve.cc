@@ -18,8 +18,8 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/read_file.h"
 #include "cli/commands.h"
+#include "cli/read_config.h"
 #include "fleet/config.h"
 #include "gateway/gateway.h"
 
@@ -61,19 +61,6 @@ void tell_systemd_of_reload() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", now.tv_sec * 1'000'000LL + now.tv_nsec / 1000);
-}
-
-/// Every problem of the file as file:line:column: path: what is wrong; what to do.
-Result<fleet::Config> read_config(const std::string& file) {
-  const auto text = read_file(file, fleet::kMaxConfigBytes);
-  if (!text) return std::unexpected(text.error());
-  auto config = fleet::parse_config(*text);
-  if (config) return std::move(*config);
-  std::string problems;
-  for (const auto& problem : config.error()) {
-    problems += (problems.empty() ? "" : "\n") + fleet::format_problem(file, problem);
-  }
-  return fail(ErrorCode::invalid_argument, std::move(problems));
 }
 
 /// Models and pools, certificates and clients' keys: what is wrong stays as it was, and the log says why.
