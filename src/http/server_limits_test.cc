@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server's limits of size, time and number: nobody gets more than his share.
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <string>
 
 #include "http/signal.h"
@@ -17,6 +22,8 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 class ServerLimitsTest : public ServerTest {};
+/// Simulated, no byte comes before its connection is accepted.
+class TcpServerLimitsTest : public ServerTest {};
 
 TEST_P(ServerLimitsTest, RefusesABodyOverTheLimitAndIsHeard) {
   ServerOptions options;
@@ -199,8 +206,47 @@ TEST_P(ServerLimitsTest, ARequestThatIsHereKeepsItsPlace) {
       options);
 }
 
+/// What a client reads, to the end, that says all before its connection is accepted.
+Task<std::string> ask_before_accepted(Net& net, std::uint16_t port, std::string_view bytes) {
+  const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(::connect(client, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  EXPECT_EQ(::send(client, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+  std::string got;
+  char buffer[4096];
+  while (true) {
+    const ssize_t n = ::recv(client, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) {
+      co_await net.sleep_until(net.now() + milliseconds(1));
+      continue;
+    }
+    if (n < 0) got += "<failed>";
+    if (n <= 0) break;
+    got.append(buffer, static_cast<std::size_t>(n));
+  }
+  ::close(client);
+  co_return got;
+}
+
+TEST_P(TcpServerLimitsTest, ARefusalIsNotDestroyedByTheRequestThatIsHere) {
+  ServerOptions options;
+  options.connections = 0;
+  serve(
+      echo,
+      [this]() -> Task<void> {
+        const auto told = co_await ask_before_accepted(net(), port(), "GET / HTTP/1.1\r\n");
+        EXPECT_THAT(told, StartsWith("HTTP/1.1 503"));
+        EXPECT_THAT(told, EndsWith("too many connections; try again\n"));
+      },
+      options);
+}
+
 INSTANTIATE_TEST_SUITE_P(, ServerLimitsTest, testing::Values(NetKind::tcp, NetKind::sim, NetKind::tls),
                          net_name);
+INSTANTIATE_TEST_SUITE_P(, TcpServerLimitsTest, testing::Values(NetKind::tcp), net_name);
 
 }  // namespace
 }  // namespace truekeel::http

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,6 +45,7 @@ class ServerTest : public NetTest {
   }
 
   Server& server() { return *server_; }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
   void want_date() { date_ = true; }
 
  private:

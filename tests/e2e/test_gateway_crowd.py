@@ -113,19 +113,34 @@ def test_a_crowd_costs_little_and_keeps_nobody_waiting(stub, tmp_path):
         gateway.chat()
 
 
-def test_time_clears_a_crowd(stub, tmp_path):
-    with serve(stub, tmp_path, header_s=1, idle_s=1) as gateway:
+def test_the_time_for_a_head_clears_who_half_asks_or_says_nothing(stub, tmp_path):
+    with serve(stub, tmp_path, **{**FOR_EVER, "header_s": 1}) as gateway:
         files = gateway.open_files()
         with Crowd(gateway) as crowd:
             half_open, silent, idle = crowd.come(HALF_OPEN, HALF), crowd.come(SILENT), crowd.come(IDLE, ASK)
             for each in idle:
-                assert read_to_end(each).startswith(b"HTTP/1.1 200")
+                assert read_answer(each).startswith(b"HTTP/1.1 200")
             for each in half_open:
                 head, body = read_to_end(each).split(b"\r\n\r\n", 1)
                 assert head.startswith(b"HTTP/1.1 408") and json.loads(body)["error"]["message"]
             for each in silent:
                 assert read_to_end(each) == b""
-            wait_until(lambda: gateway.open_files() < files + 50, what="everybody's end")
+            wait_until(lambda: gateway.open_files() < files + IDLE + 50, what="their end")
+            crowd.ask(idle[::100])
+            assert crowd.heard() == HALF_OPEN + SILENT, "who was answered has time"
+            gateway.chat()
+
+
+def test_idle_time_clears_who_was_answered(stub, tmp_path):
+    with serve(stub, tmp_path, **{**FOR_EVER, "idle_s": 1}) as gateway:
+        files = gateway.open_files()
+        with Crowd(gateway) as crowd:
+            crowd.come(HALF_OPEN, HALF)
+            crowd.come(SILENT)
+            for each in crowd.come(IDLE, ASK):
+                assert read_to_end(each).startswith(b"HTTP/1.1 200")
+            wait_until(lambda: gateway.open_files() < files + HALF_OPEN + SILENT + 50, what="their end")
+            assert crowd.heard() == IDLE, "who has not asked yet has time"
             gateway.chat()
 
 
