@@ -1,7 +1,7 @@
 """Many requests of every kind through the gateway: does its memory stay flat?
 
 A million by default: small and large calls, streams, new sessions each time, mistakes and unknown paths, over kept and new connections. nginx is
-the inference server, wrk the clients. Memory is looked at every few seconds; after the warm-up it must not grow. Exit code 1 when it does.
+the inference server, wrk the clients. Memory is looked at every few seconds; after the warm-up it must not grow. Exit code 1 when it does, 3 when there was too little to tell by.
 """
 
 import argparse
@@ -102,10 +102,12 @@ class Soak:
 
 
 def flat(samples: list[tuple[int, float]], total: int) -> dict:
-    """Of (requests so far, MiB): what was resident at most after the warm-up, early and late, and whether that is flat."""
+    """Of (requests so far, MiB): what was resident at most after the warm-up, early and late, and whether that is flat; None with nothing to compare."""
     warm = [mib for done, mib in samples if done >= total * WARM_UP]
-    half = max(1, len(warm) // 2)
-    early, late = max(warm[:half]), max(warm[half:] or warm)
+    half = len(warm) // 2
+    if half == 0:
+        return {"most": GROWTH_MIB_MAX, "good": None}
+    early, late = max(warm[:half]), max(warm[half:])
     return {"early_mib": round(early, 2), "late_mib": round(late, 2), "growth_mib": round(late - early, 2), "most": GROWTH_MIB_MAX, "good": late - early <= GROWTH_MIB_MAX}
 
 
@@ -131,10 +133,12 @@ def main(argv: list[str]) -> int:
     verdict = {"bench": "soak", "requests": samples[-1][0], "seconds": round(time.monotonic() - begin), **flat(samples, args.requests)}
     if args.json:
         print(json.dumps({**verdict, "samples": samples}))
+    elif verdict["good"] is None:
+        print(f"not tested: memory was looked at too rarely in {verdict['requests']} requests; ask for more")
     else:
         print(f"{verdict['requests']} requests in {verdict['seconds']} s: {verdict['early_mib']} MiB resident at most in the first half after the warm-up, "
               f"{verdict['late_mib']} in the second ({'flat' if verdict['good'] else 'GROWS'}: at most {verdict['most']} more allowed)")
-    return 0 if verdict["good"] else 1
+    return {True: 0, False: 1, None: 3}[verdict["good"]]
 
 
 if __name__ == "__main__":

@@ -53,3 +53,15 @@ def test_an_interrupted_recording_is_cut_to_whole_answers(tmp_path):
     path.write_bytes(whole + whole + whole[:-1])
     assert record_tokens.tokens_of(path) == 2 and path.stat().st_size == 2 * len(whole)
     assert record_tokens.TOKEN.unpack_from(whole, record_tokens.REQUEST.size)[-1] == 1, "the draw fits its seed"
+
+
+def test_memory_that_grows_by_a_few_bytes_a_request_is_found():
+    flat = bench.load("soak").flat
+
+    def judged(bytes_each, warm_up_mib=0.0):
+        requests = range(100_000, 1_000_001, 100_000)
+        return flat([(done, 30 + (done > 100_000) * warm_up_mib + done * bytes_each / 2**20) for done in requests], 1_000_000)["good"]
+
+    assert (judged(0), judged(0, warm_up_mib=50), judged(3), judged(6)) == (True, True, True, False)
+    assert flat([(1_000_000, 30)], 1_000_000)["good"] is None, "one look shows no growth"
+    assert flat([(100_000, 30), (1_000_000, 90)], 1_000_000)["good"] is None, "nor does one behind the warm-up"
