@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fleet/check_report.h"
+#include "fleet/test_config.h"
 
 namespace truekeel::fleet {
 namespace {
@@ -15,6 +16,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::SizeIs;
 
 constexpr std::string_view kSmall = R"(models:
   - name: m
@@ -369,6 +371,31 @@ TEST(Config, ItIsSaidLoudlyWhatTheAuditCannotSee) {
   EXPECT_THAT(advice(config), ElementsAre());
 }
 
+TEST(Config, OnlyEnginesThatAreAuditedAndHideTheirDefaultsAreNamed) {
+  auto config = *parse_config(with("affinity_secret_env: S"));
+  for (const auto engine : kEngineKinds) {
+    config.pools[0].endpoints[0].engine = engine;
+    const bool hides = engine == EngineKind::vllm || engine == EngineKind::sglang;
+    EXPECT_THAT(advice(config), SizeIs(hides ? 1 : 0)) << to_string(engine);
+  }
+}
+
+TEST(Config, EachModelIsToldOfItsOwnServersThatHideTheirDefaults) {
+  auto config = test_config({"s1", "s2"}, {"l1", "l2"});
+  config.affinity_secret_env = "S";
+  config.models.push_back(config.models[0]);
+  config.models[0].classes.pop_back();
+  config.models[1].name = "other";
+  config.models[1].classes.erase(config.models[1].classes.begin());
+  for (auto& pool : config.pools) {
+    for (auto& endpoint : pool.endpoints) endpoint.engine = EngineKind::sglang;
+  }
+  EXPECT_THAT(advice(config), ElementsAre(HasSubstr("model m: answers of s1, s2 to"),
+                                          HasSubstr("model other: answers of l1, l2 to")));
+  config.models[0].defaults.temperature = 1;
+  EXPECT_THAT(advice(config), ElementsAre(HasSubstr("model other: ")));
+}
+
 TEST(CheckReport, SaysWhatTheFileMeans) {
   const auto text = check_text("f.yaml", parse_config(default_config()));
   EXPECT_THAT(
@@ -377,6 +404,14 @@ TEST(CheckReport, SaysWhatTheFileMeans) {
   const auto json = nlohmann::json::parse(check_json("f.yaml", parse_config(default_config())));
   EXPECT_EQ(json["valid"], true);
   EXPECT_EQ(json["pools"][1]["endpoints"][0]["url"], "http://127.0.0.1:9103");
+}
+
+TEST(CheckReport, PassesAdviceOn) {
+  const auto parsed = parse_config(kSmall);
+  const auto sentences = advice(*parsed);
+  ASSERT_THAT(sentences, ElementsAre(HasSubstr("affinity_secret_env")));
+  EXPECT_THAT(check_text("f.yaml", parsed), HasSubstr("\nnote: " + sentences[0] + "\n"));
+  EXPECT_EQ(nlohmann::json::parse(check_json("f.yaml", parsed))["advice"], sentences);
 }
 
 TEST(CheckReport, ListsProblemsForPeopleAndPrograms) {

@@ -61,14 +61,15 @@ TEST_F(ReloadTest, WhoStaysKeepsAllThatIsKnown) {
 }
 
 TEST_F(ReloadTest, NumbersAreNeverUsedAgain) {
-  const auto s3 = id("s3");
+  const auto s3 = id("s3"), l2 = id("l2");
   auto config = *config_;
-  config.pools[0].endpoints.pop_back();
+  for (auto& pool : config.pools) pool.endpoints.pop_back();
   replace(config);
   EXPECT_EQ(fleet_.find("s3"), std::nullopt);
   replace(*config_);
   EXPECT_EQ(id("s3"), 5u);
-  EXPECT_FALSE(fleet_.has(s3));
+  EXPECT_EQ(id("l2"), 6u) << "not the last one's either";
+  EXPECT_FALSE(fleet_.has(s3) || fleet_.has(l2));
   EXPECT_EQ(fleet_.view(5, now_).state, HealthState::starting) << "nobody knows what it was meanwhile";
 }
 
@@ -84,6 +85,17 @@ TEST_F(ReloadTest, AnotherServerOfTheSameNameIsStrangeButStaysDrained) {
   EXPECT_TRUE(fleet_.view(id("s1"), now_).drained) << "a reload undoes no drain";
   EXPECT_NE(id("s2"), 1u);
   EXPECT_FALSE(fleet_.view(id("s2"), now_).drained);
+}
+
+TEST_F(ReloadTest, AnotherModelThereOrAnotherPoolMakesItAnotherServer) {
+  auto config = *config_;
+  config.pools[0].endpoints[0].upstream_model = "other";
+  config.pools[1].endpoints.push_back(config.pools[0].endpoints[1]);
+  config.pools[0].endpoints.erase(config.pools[0].endpoints.begin() + 1);
+  replace(config);
+  EXPECT_EQ(id("s1"), 5u);
+  EXPECT_EQ(id("s2"), 6u) << "its window may be another";
+  EXPECT_EQ(id("s3"), 2u);
 }
 
 TEST_F(ReloadTest, WhatIsRemovedGetsNothingAndEndsWithItsLastCall) {

@@ -228,10 +228,12 @@ def test_coverage_says_that_an_unknown_temperature_hides_a_server_and_what_to_do
             post(f"{gateway.url}/v1/chat/completions", SAMPLED)
         seen = wait_until(lambda: (now := coverage(gateway)["signals"]["audit"]) and "missing" not in now and now, what="enough tokens")
         assert seen["missing_in_part"].startswith("NOT AUDITED: "), seen
+    assert re.search(r"config\.advice.*answers of s1 .*NOT AUDITED", gateway.program.log.read_text())
     settings["models"][0]["defaults"] = {"temperature": 1, "top_p": 1, "top_k": 5, "min_p": 0}
-    with Gateway(settings, tmp_path) as gateway:
+    with Gateway(settings, tmp_path, "stated") as gateway:
         assert signals_of(gateway, silent)[0]["looked"]
         assert "NOT AUDITED" not in json.dumps(coverage(gateway))
+    assert "NOT AUDITED" not in gateway.program.log.read_text()
     server.stop()
 
 

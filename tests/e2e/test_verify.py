@@ -54,6 +54,8 @@ def test_a_stock_llama_server_is_what_it_is(llama):
     assert report["target"]["engine"] == "llama.cpp" and report["target"]["window"] == 1024
     assert capability(report, "logprobs") == "yes" and report["target"]["top_logprobs"] == 20
     assert capability(report, "seed") == "yes" and capability(report, "logprobs of prompts") == "no"
+    assert capability(report, "tells its sampling defaults") == "yes"
+    assert "NOT AUDITED" not in json.dumps(report["target"]["capabilities"])
     assert report["sampler"]["tokens"] >= 200 and report["comparison"] is None
     assert report["sampler"]["would_have_found"]["tail"] <= 0.05
 
@@ -210,6 +212,8 @@ def test_a_server_that_turns_hostile_in_mid_audit_is_left_alone():
 def test_without_logprobs_nothing_can_be_decided(stub):
     code, report = verify(stub.url, "--model", "m")
     assert code == UNDECIDED and capability(report, "logprobs") == "no", report
+    assert capability(report, "tells its sampling defaults") == "no"
+    assert "NOT AUDITED" in json.dumps(report["target"]["capabilities"])
 
 
 def test_the_key_goes_along_and_nowhere_else(stub):
