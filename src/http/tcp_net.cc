@@ -151,6 +151,14 @@ class TcpStream final : public Stream {
     socket_.set_option(Tcp::no_delay(true), ignored);
   }
 
+  // Asio has asked to be told of room to write, and would be at each further wait, although there nearly
+  // always is room: a wake-up for nothing with every read.
+  void register_anew(const Tcp& protocol) {
+    error_code ignored;
+    const auto descriptor = socket_.release(ignored);
+    socket_.assign(protocol, descriptor, ignored);
+  }
+
   Task<bool> connect() {
     std::vector<Tcp::endpoint> candidates = co_await look_up();
     for (const Tcp::endpoint& candidate : candidates) {
@@ -165,6 +173,7 @@ class TcpStream final : public Stream {
         peer_ = candidate;
         connected_ = true;
         prepare();
+        register_anew(candidate.protocol());
         co_return true;
       }
       why_ = error.message();
