@@ -51,9 +51,7 @@ bool is_json(const http::Headers& headers) {
 /// What of an endpoint's headers the client gets: all end-to-end fields but those that describe the
 /// endpoint's own connection or framing.
 http::Headers passed_on(const http::Headers& upstream) {
-  auto headers = http::end_to_end(upstream);
-  for (const char* name : {"content-length", "server", "date", "x-request-id"}) headers.remove(name);
-  return headers;
+  return http::end_to_end(upstream, {"content-length", "server", "date", "x-request-id"});
 }
 
 std::optional<std::uint64_t> tokens_drawn(const std::optional<protocol::Usage>& usage,

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 namespace truekeel::gateway {
 namespace {
@@ -81,8 +80,9 @@ Metrics::CallSeries Metrics::series_of(const CallRecord& call) {
                            &request.counted, &request.end, &request.operation}) {
     key.append(*part).push_back('\0');
   }
-  fmt::format_to(std::back_inserter(key), "{} {} {}", request.status, call.first_token.has_value(),
-                 request.input_tokens.has_value());
+  key.append(fmt::format_int(request.status).c_str());
+  key.push_back(call.first_token ? '1' : '0');
+  key.push_back(request.input_tokens ? '1' : '0');
   const std::lock_guard lock(series_mutex_);
   const auto known = series_.find(key);
   return known != series_.end() ? known->second : series_.emplace(key, make_series(call)).first->second;

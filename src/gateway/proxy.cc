@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/proxy.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -112,7 +113,7 @@ http::Task<void> Proxy::handle(http::Exchange& exchange) {
   ClientCall call{.exchange = exchange,
                   .route = find_route(request.method, request.target,
                                       request.headers.find("anthropic-version").has_value()),
-                  .id = fmt::format("req_{:016x}{:08x}", random_.next(), random_.next() >> 32),
+                  .id = fmt::format(FMT_COMPILE("req_{:016x}{:08x}"), random_.next(), random_.next() >> 32),
                   .client = 0,
                   .arrived = net_.now(),
                   .deadline = {},

@@ -10,11 +10,12 @@ namespace {
 
 /// Headers of the client that do not travel on.
 bool stays_here(std::string_view name) {
-  constexpr std::array kOwn = {"host",           "content-length", "content-type", "accept-encoding",
-                               "expect",         "x-request-id",   "x-api-key",    "anthropic-version",
-                               "anthropic-beta", "authorization"};
+  constexpr auto kOwn = std::to_array<std::string_view>(
+      {"host", "content-length", "content-type", "accept-encoding", "expect", "x-request-id", "x-api-key",
+       "anthropic-version", "anthropic-beta", "authorization"});
   constexpr std::string_view kPrefix = "x-truekeel-";
-  return std::ranges::any_of(kOwn, [&](const char* own) { return http::equal_ignoring_case(name, own); }) ||
+  return std::ranges::any_of(kOwn,
+                             [&](std::string_view own) { return http::equal_ignoring_case(name, own); }) ||
          (name.size() > kPrefix.size() && http::equal_ignoring_case(name.substr(0, kPrefix.size()), kPrefix));
 }
 

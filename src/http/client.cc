@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <utility>
 
 #include "base/assert.h"
@@ -31,7 +30,11 @@ bool put_request(std::string& out, const Endpoint& to, const RequestHead& head, 
   }
   const bool wants_length =
       body_bytes > 0 || head.method == "POST" || head.method == "PUT" || head.method == "PATCH";
-  if (wants_length) fmt::format_to(std::back_inserter(out), "content-length: {}\r\n", body_bytes);
+  if (wants_length) {
+    out += "content-length: ";
+    append_decimal(out, body_bytes);
+    out += "\r\n";
+  }
   out += "\r\n";
   return true;
 }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The answering half of a connection, and the Exchange that shows it to handlers.
-#include <fmt/format.h>
-
 #include <charconv>
-#include <iterator>
 #include <utility>
 
 #include "base/assert.h"
@@ -60,8 +57,9 @@ void Connection::put_head(int status, const Headers& headers, std::optional<std:
   }
 
   out_.clear();
-  const auto out = std::back_inserter(out_);
-  fmt::format_to(out, "HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
+  out_ += "HTTP/1.1 ";
+  append_decimal(out_, static_cast<std::uint64_t>(status));
+  out_.append(" ").append(reason_phrase(status)).append("\r\n");
   const HopByHop hop_by_hop(headers);
   for (const Field field : headers) {
     if (hop_by_hop(field.name) || equal_ignoring_case(field.name, "content-length")) continue;
@@ -70,7 +68,11 @@ void Connection::put_head(int status, const Headers& headers, std::optional<std:
   if (core_->options.date && !headers.find("date")) {
     out_.append("date: ").append(core_->date()).append("\r\n");
   }
-  if (length) fmt::format_to(out, "content-length: {}\r\n", *length);
+  if (length) {
+    out_ += "content-length: ";
+    append_decimal(out_, *length);
+    out_ += "\r\n";
+  }
   if (framing_ == Framing::chunked) out_ += "transfer-encoding: chunked\r\n";
   if (!keep_) {
     out_ += "connection: close\r\n";
@@ -93,7 +95,10 @@ bool Connection::put_pieces(std::span<const std::string_view> pieces, bool last)
   }
   const bool chunked = framing_ == Framing::chunked;
   // An empty chunk would end the body.
-  if (chunked && bytes > 0) fmt::format_to(std::back_inserter(out_), "{:x}\r\n", bytes);
+  if (chunked && bytes > 0) {
+    append_hex(out_, bytes);
+    out_ += "\r\n";
+  }
   if (!out_.empty()) frames_.push_back(out_);
   if (bytes > 0) {
     for (const std::string_view piece : pieces) {

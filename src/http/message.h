@@ -120,14 +120,18 @@ class HopByHop {
   bool lists_;  ///< Connection names something beyond close and keep-alive
 };
 
-/// All fields but those of one hop.
-[[nodiscard]] Headers end_to_end(const Headers& headers);
+/// All fields but those of one hop, and those of the names in `but`.
+[[nodiscard]] Headers end_to_end(const Headers& headers, std::initializer_list<std::string_view> but = {});
 
 /// Whether the text is a token, as method and field names must be.
 [[nodiscard]] bool is_token(std::string_view text);
 
 /// Whether the text is visible ASCII throughout, as targets must be.
 [[nodiscard]] bool is_graphic(std::string_view text);
+
+/// Appends the number in decimal, or in hexadecimal as the sizes of chunks are.
+void append_decimal(std::string& out, std::uint64_t number);
+void append_hex(std::string& out, std::uint64_t number);
 
 /// Appends "name: value" and the line's end. False, with `out` as it was, when the name is no token or the
 /// value has a control byte: text of others must not become a field of ours.

@@ -25,9 +25,8 @@ TextRange BodyWalk::range(std::string_view token) {
   return out;
 }
 
-TextRange BodyWalk::skip(od::value value, unsigned depth) {
-  const std::string_view token = token_of(value);
-  if (const auto error = check_value(value, depth)) fail_json(error);
+TextRange BodyWalk::skip(od::value value, std::string_view token, unsigned depth) {
+  if (const auto error = check_value(value, token, depth)) fail_json(error);
   return range(token);
 }
 

@@ -24,8 +24,9 @@ struct BodyWalk {
   void fail_json(simdjson::error_code error);
   /// Where a value lies that begins with `token` and has been walked; {} after a fault.
   TextRange range(std::string_view token);
-  /// The same for a value that nobody reads, once it is checked.
-  TextRange skip(od::value value, unsigned depth);
+  /// The same for a value that nobody reads, once it is checked; `token`: its token_of().
+  TextRange skip(od::value value, std::string_view token, unsigned depth);
+  TextRange skip(od::value value, unsigned depth) { return skip(value, token_of(value), depth); }
 };
 
 [[nodiscard]] ApiError json_fault(simdjson::error_code error);

@@ -35,7 +35,7 @@ Result<std::vector<JsonMember>> index_object(JsonParser& parser, const std::stri
     const std::size_t begin = impl.position(field.key().raw()) - 1;
     const std::string_view token = token_of(field.value());
     TextRange value;
-    if (const auto error = check_value(field.value(), 1)) return not_an_object(error);
+    if (const auto error = check_value(field.value(), token, 1)) return not_an_object(error);
     if (const auto error = range_of(impl, document, token, value)) return not_an_object(error);
     members.push_back({*std::move(name), begin, value});
   }

@@ -174,6 +174,7 @@ std::string quoted(std::string_view text) {
 }
 
 Result<std::string> json_unescape(std::string_view escaped) {
+  if (!escaped.contains('\\')) return std::string(escaped);
   std::string out;
   out.reserve(escaped.size());
   if (!unescape(escaped, [&](std::string_view run) { out += run; })) return bad_escape();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/json_walk.h"
 
-#include <cstring>
-
 namespace truekeel::protocol {
 namespace {
 
@@ -90,21 +88,25 @@ std::string_view token_of(od::value& value) {
   return token;
 }
 
-bool name_is(od::field& field, std::string_view name) {
-  const char* raw = field.key().raw();
-  return std::memcmp(raw, name.data(), name.size()) == 0 && raw[name.size()] == '"';
-}
-
 Result<std::string> name_of(od::field& field) {
   const char* raw = field.key().raw();
   const char* end = raw;
-  while (*end != '"') end += *end == '\\' ? 2 : 1;
+  bool escaped = false;
+  while (*end != '"') {
+    escaped |= *end == '\\';
+    end += *end == '\\' ? 2 : 1;
+  }
+  if (!escaped) return std::string(raw, end);
   return json_unescape({raw, end});
 }
 
 simdjson::error_code check_value(od::value value, unsigned depth) {
-  if (depth >= kJsonDepthMax) return simdjson::DEPTH_ERROR;
   const std::string_view token = token_of(value);
+  return check_value(value, token, depth);
+}
+
+simdjson::error_code check_value(od::value value, std::string_view token, unsigned depth) {
+  if (depth >= kJsonDepthMax) return simdjson::DEPTH_ERROR;
   if (token == "{") {
     od::object object;
     if (const auto error = value.get_object().get(object)) return error;

@@ -52,17 +52,17 @@ class RequestWalk {
 
   /// Whether a container that the server alone reads holds anything.
   bool filled(const Member& member) {
-    const TextRange range = walk_.skip(member.value, 1);
+    const TextRange range = walk_.skip(member.value, member.token, 1);
     return (member.token == "[" || member.token == "{") && range.end - range.begin > 2;
   }
 
   // A wrong kind is for the server to refuse; its JSON is checked like any other.
   std::optional<double> number_of(const Member& member) {
-    walk_.skip(member.value, 1);
+    walk_.skip(member.value, member.token, 1);
     return number_as<double>(member.token);
   }
   std::optional<std::int64_t> integer_of(const Member& member) {
-    walk_.skip(member.value, 1);
+    walk_.skip(member.value, member.token, 1);
     return number_as<std::int64_t>(member.token);
   }
 
@@ -116,7 +116,7 @@ void RequestWalk::stream_options(const Member& member) {
   if (member.token != "{") return fail(member, "must be an object");
   walk_object(walk_, member.value, [&](std::string_view name, od::value value) {
     const std::string_view token = token_of(value);
-    walk_.skip(value, 2);
+    walk_.skip(value, token, 2);
     if (name == "include_usage" && !is_null(token)) {
       flag({"stream_options.include_usage", value, token}, request_.include_usage);
     }
@@ -128,7 +128,7 @@ void RequestWalk::response_format(const Member& member) {
   request_.response_format = true;
   walk_object(walk_, member.value, [&](std::string_view name, od::value value) {
     const std::string_view token = token_of(value);
-    walk_.skip(value, 2);
+    walk_.skip(value, token, 2);
     if (name == "type" && token == R"("text")") request_.response_format = false;
   });
 }
@@ -143,7 +143,7 @@ void RequestWalk::logprobs(const Member& member) {
 void RequestWalk::prompt(const Member& member) {
   const bool chat = request_.call == OpenAiCall::chat;
   if ((member.name == "messages") != chat) {
-    walk_.skip(member.value, 1);
+    walk_.skip(member.value, member.token, 1);
   } else if (chat) {
     walk_messages(walk_, member.value, facts_, nullptr);
   } else {
@@ -154,7 +154,7 @@ void RequestWalk::prompt(const Member& member) {
 void RequestWalk::take(Member member, std::size_t begin) {
   const auto* const field = std::ranges::find(kFields, member.name, &Field::name);
   const bool container = member.token == "{" || member.token == "[";
-  if (!container) walk_.skip(member.value, 1);
+  if (!container) walk_.skip(member.value, member.token, 1);
   if (walk_.fault) return;
   if (field != kFields.end()) {
     const auto place = static_cast<std::size_t>(field - kFields.begin());
@@ -164,7 +164,7 @@ void RequestWalk::take(Member member, std::size_t begin) {
   if (field != kFields.end() && !is_null(member.token)) {
     field->take(*this, member);
   } else if (container) {
-    walk_.skip(member.value, 1);
+    walk_.skip(member.value, member.token, 1);
   }
   if (walk_.fault) return;
   if (request_.members.size() == kJsonMembersMax) return walk_.fail_json(kTooManyMembers);
