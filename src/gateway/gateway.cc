@@ -67,7 +67,8 @@ class LoopThread {
   }
 
  private:
-  boost::asio::io_context context_{1};
+  // No lock around each socket: all that waits on them runs in this thread.
+  boost::asio::io_context context_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
   std::unique_ptr<http::Net> net_;
   std::thread thread_;
 };

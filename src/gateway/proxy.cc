@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/proxy.h"
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -73,6 +72,17 @@ std::string model_json(const fleet::ModelConfig& model) {
                      protocol::quoted(model.name));
 }
 
+std::string request_id(PhiloxStream& random) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string id = "req_000000000000000000000000";
+  std::uint64_t bits = 0;
+  for (std::size_t i = 4; i < id.size(); ++i, bits >>= 4) {
+    if (i == 4 || i == 20) bits = random.next();
+    id[i] = kHex[bits & 15];
+  }
+  return id;
+}
+
 const char* end_of(const http::Exchange& exchange, fleet::Outcome outcome, std::uint32_t status) {
   if (exchange.gone() || outcome == fleet::Outcome::client_left) return "client_left";
   if (outcome == fleet::Outcome::success) return "ok";
@@ -113,7 +123,7 @@ http::Task<void> Proxy::handle(http::Exchange& exchange) {
   ClientCall call{.exchange = exchange,
                   .route = find_route(request.method, request.target,
                                       request.headers.find("anthropic-version").has_value()),
-                  .id = fmt::format(FMT_COMPILE("req_{:016x}{:08x}"), random_.next(), random_.next() >> 32),
+                  .id = request_id(random_),
                   .client = 0,
                   .arrived = net_.now(),
                   .deadline = {},

@@ -129,9 +129,7 @@ void Headers::set(std::string_view name, std::string_view value) {
 }
 
 void Headers::remove(std::string_view name) {
-  std::erase_if(places_, [&](const Place& place) {
-    return equal_ignoring_case(std::string_view(text_).substr(place.at, place.name_bytes), name);
-  });
+  std::erase_if(places_, [&](const Place& place) { return is(place, name); });
 }
 
 void Headers::clear() {
@@ -141,22 +139,21 @@ void Headers::clear() {
 }
 
 std::optional<std::string_view> Headers::find(std::string_view name) const {
-  for (const Field field : *this) {
-    if (equal_ignoring_case(field.name, name)) return field.value;
+  for (const Place& place : places_) {
+    if (is(place, name)) return field(place).value;
   }
   return std::nullopt;
 }
 
 std::size_t Headers::count(std::string_view name) const {
-  std::size_t found = 0;
-  for (const Field field : *this) found += equal_ignoring_case(field.name, name);
-  return found;
+  return static_cast<std::size_t>(
+      std::ranges::count_if(places_, [&](const Place& place) { return is(place, name); }));
 }
 
 bool Headers::lists(std::string_view name, std::string_view token) const {
-  for (const Field field : *this) {
-    if (!equal_ignoring_case(field.name, name)) continue;
-    if (any_element(field.value,
+  for (const Place& place : places_) {
+    if (!is(place, name)) continue;
+    if (any_element(field(place).value,
                     [&](std::string_view element) { return equal_ignoring_case(element, token); })) {
       return true;
     }
@@ -164,8 +161,14 @@ bool Headers::lists(std::string_view name, std::string_view token) const {
   return false;
 }
 
-Field Headers::operator[](std::size_t i) const {
-  const Place& place = places_[i];
+Field Headers::operator[](std::size_t i) const { return field(places_[i]); }
+
+bool Headers::is(const Place& place, std::string_view name) const {
+  return place.name_bytes == name.size() &&
+         same_ignoring_case(std::string_view(text_).substr(place.at, place.name_bytes), name);
+}
+
+Field Headers::field(const Place& place) const {
   const std::string_view text(text_);
   return {text.substr(place.at, place.name_bytes),
           text.substr(place.at + place.name_bytes, place.value_bytes)};
@@ -200,9 +203,8 @@ void Headers::trim() {
   }
 }
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+bool same_ignoring_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string_view reason_phrase(int status) {
@@ -253,7 +255,9 @@ bool is_token(std::string_view text) {
 }
 
 bool is_graphic(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F; });
+  bool others = text.empty();
+  for (const char c : text) others |= c <= 0x20 || c == 0x7F;  // above 0x7F, a char is negative
+  return !others;
 }
 
 void append_decimal(std::string& out, std::uint64_t number) { append_number(out, number, 10); }

@@ -83,6 +83,9 @@ class Headers {
     std::uint32_t name_bytes;
     std::uint32_t value_bytes;
   };
+  [[nodiscard]] bool is(const Place& place, std::string_view name) const;
+  [[nodiscard]] Field field(const Place& place) const;
+
   std::string text_;
   std::vector<Place> places_;
 };
@@ -100,7 +103,13 @@ struct ResponseHead {
   Headers headers;
 };
 
-[[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b);
+/// Requires: the texts are of one size.
+[[nodiscard]] bool same_ignoring_case(std::string_view a, std::string_view b);
+
+/// Inline, for nearly all names that are compared differ in size.
+[[nodiscard]] inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && same_ignoring_case(a, b);
+}
 
 /// The usual phrase for a status; empty for one without.
 [[nodiscard]] std::string_view reason_phrase(int status);
