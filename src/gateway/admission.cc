@@ -43,6 +43,11 @@ class Turn {
   bool waits_ = true;
 };
 
+std::expected<fleet::Decision, Rejection> placed(fleet::Placement placement) {
+  if (!placement) return std::unexpected(as_rejection(placement.error()));
+  return *std::move(placement);
+}
+
 }  // namespace
 
 struct Admission::Waiter {
@@ -67,44 +72,46 @@ Rejection as_rejection(const fleet::Refusal& refusal) {
   return error("", "");
 }
 
-http::Task<std::expected<fleet::Decision, Rejection>> Admission::place(ClientCall& call,
-                                                                       const fleet::ContextPlan& plan,
-                                                                       const fleet::AffinityKey& key) {
-  auto placed = shared_.fleet([&](fleet::Fleet& fleet) {
+std::optional<Admission::Placed> Admission::place_now(const fleet::ContextPlan& plan,
+                                                      const fleet::AffinityKey& key) {
+  auto placement = shared_.fleet([&](fleet::Fleet& fleet) {
     const Instant now = net_.now();
     fleet.count_request(now);
     return fleet.place(plan, key, now);
   });
-  if (!placed) {
-    const auto& pool = plan.model->classes[std::get<fleet::ClassChosen>(plan.outcome).index].pool;
-    const auto waiter = std::make_shared<Waiter>(net_.context());
-    // Called from any thread.
-    const auto wake = [&context = net_.context(), weak = std::weak_ptr(waiter)] {
-      boost::asio::post(context, [weak] {
-        if (const auto there = weak.lock()) there->signal.notify();
-      });
-    };
-    const auto waiting =
-        shared_.fleet([&](fleet::Fleet& fleet) { return fleet.wait(plan, key, wake, net_.now()); });
-    if (!waiting) {
-      shared_.metrics().on_shed(pool, "queue_full");
-      co_return std::unexpected(as_rejection(waiting.error()));
-    }
-    Turn turn(net_, shared_, waiting->ticket);
-    const Instant since = net_.now();
-    co_await until_woken(call, *waiter, waiting->until);
-    call.record.waited = net_.now() - since;
-    shared_.metrics().on_wait(waiting->pool, call.record.waited);
-    if (call.exchange.gone() || closing_) {
-      turn.give_up();
-    } else {
-      placed = turn.take();
-      if (!placed) shared_.metrics().on_shed(pool, "waited_too_long");
-    }
-    if (!placed) co_return std::unexpected(too_late(call, *waiting));
+  if (!placement) return std::nullopt;
+  return placed(std::move(*placement));
+}
+
+http::Task<Admission::Placed> Admission::wait_for_room(ClientCall& call, const fleet::ContextPlan& plan,
+                                                       const fleet::AffinityKey& key) {
+  const auto& pool = plan.model->classes[std::get<fleet::ClassChosen>(plan.outcome).index].pool;
+  const auto waiter = std::make_shared<Waiter>(net_.context());
+  // Called from any thread.
+  const auto wake = [&context = net_.context(), weak = std::weak_ptr(waiter)] {
+    boost::asio::post(context, [weak] {
+      if (const auto there = weak.lock()) there->signal.notify();
+    });
+  };
+  const auto waiting =
+      shared_.fleet([&](fleet::Fleet& fleet) { return fleet.wait(plan, key, wake, net_.now()); });
+  if (!waiting) {
+    shared_.metrics().on_shed(pool, "queue_full");
+    co_return std::unexpected(as_rejection(waiting.error()));
   }
-  if (!*placed) co_return std::unexpected(as_rejection(placed->error()));
-  co_return std::move(**placed);
+  Turn turn(net_, shared_, waiting->ticket);
+  const Instant since = net_.now();
+  co_await until_woken(call, *waiter, waiting->until);
+  call.record.waited = net_.now() - since;
+  shared_.metrics().on_wait(waiting->pool, call.record.waited);
+  if (call.exchange.gone() || closing_) {
+    turn.give_up();
+  } else if (auto placement = turn.take()) {
+    co_return placed(std::move(*placement));
+  } else {
+    shared_.metrics().on_shed(pool, "waited_too_long");
+  }
+  co_return std::unexpected(too_late(call, *waiting));
 }
 
 http::Task<void> Admission::until_woken(ClientCall& call, Waiter& waiter, Instant until) {

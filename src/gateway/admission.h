@@ -4,6 +4,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -28,9 +29,13 @@ class Admission {
   Admission(http::Net& net, Shared& shared) : net_(net), shared_(shared) {}
 
   /// A decision whose first candidate the call has begun at.
-  http::Task<std::expected<fleet::Decision, Rejection>> place(ClientCall& call,
-                                                              const fleet::ContextPlan& plan,
-                                                              const fleet::AffinityKey& key);
+  using Placed = std::expected<fleet::Decision, Rejection>;
+
+  /// Nothing where it has to wait for room.
+  [[nodiscard]] std::optional<Placed> place_now(const fleet::ContextPlan& plan,
+                                                const fleet::AffinityKey& key);
+  http::Task<Placed> wait_for_room(ClientCall& call, const fleet::ContextPlan& plan,
+                                   const fleet::AffinityKey& key);
 
   /// Sends away who waits, and who would wait from now on.
   void close();

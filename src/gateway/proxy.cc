@@ -83,6 +83,15 @@ std::string request_id(PhiloxStream& random) {
   return id;
 }
 
+fleet::ContextPlan plan_by_bound(const Ask& ask, const fleet::ModelConfig& model,
+                                 const Vocabulary& vocabulary) {
+  std::optional<std::uint32_t> requested;
+  if (const auto stated = ask.request.max_output()) {
+    requested = static_cast<std::uint32_t>(std::min<std::uint64_t>(*stated, UINT32_MAX));
+  }
+  return fleet::plan_context(model, TokenCounter::bound(ask, vocabulary), requested);
+}
+
 const char* end_of(const http::Exchange& exchange, fleet::Outcome outcome, std::uint32_t status) {
   if (exchange.gone() || outcome == fleet::Outcome::client_left) return "client_left";
   if (outcome == fleet::Outcome::success) return "ok";
@@ -168,20 +177,20 @@ http::Task<void> Proxy::deny(ClientCall& call, const fleet::Denial& denial) {
 }
 
 http::Task<void> Proxy::dispatch(ClientCall& call) {
-  if (call.route.match == Route::Match::found) {
-    co_await answer(call);
-  } else if (call.route.match == Route::Match::wrong_method) {
+  if (call.route.match == Route::Match::found) return answer(call);
+  if (call.route.match == Route::Match::wrong_method) {
     auto wrong = error_answer(
         call, {405, fmt::format("this path takes {} only", call.route.allow), "", "method_not_allowed"});
     wrong.headers.set("allow", call.route.allow);
-    co_await respond(call, std::move(wrong));
-  } else {
-    co_await refuse(
-        call, {404,
-               "unknown path; served are /v1/chat/completions, /v1/completions, /v1/models, /v1/messages, "
-               "/v1/messages/count_tokens",
-               "", "not_found"});
+    return respond(call, std::move(wrong));
   }
+  return respond(
+      call,
+      error_answer(
+          call, {404,
+                 "unknown path; served are /v1/chat/completions, /v1/completions, /v1/models, /v1/messages, "
+                 "/v1/messages/count_tokens",
+                 "", "not_found"}));
 }
 
 http::Task<void> Proxy::respond(ClientCall& call, WholeAnswer answer) {
@@ -224,33 +233,25 @@ http::Task<void> Proxy::answer(ClientCall& call) {
     co_return co_await count_tokens(call, *ask, *model, vocabulary);
   }
 
-  const auto context = co_await plan(*ask, *model, vocabulary);
-  const auto session = call.exchange.request().headers.find("x-truekeel-session").value_or("");
-  const auto key = affinity_of(*ask, session, shared_.secret());
-  const auto decision = co_await admission_.place(call, context, key);
-  if (!decision) co_return co_await reject(call, decision.error());
-  call.record.request.counted = fleet::to_string(decision->counted);
-  call.record.request.context_class = decision->model->classes[decision->class_index].name;
-  for (const auto id : decision->passed_over) {
-    const auto passed = std::ranges::find(decision->order, id, &fleet::Candidate::endpoint);
-    shared_.metrics().on_passed_over(passed->config->name);
-  }
-  co_await deliver(call, *ask, *decision);
-}
-
-http::Task<fleet::ContextPlan> Proxy::plan(const Ask& ask, const fleet::ModelConfig& model,
-                                           const Vocabulary& vocabulary) {
-  std::optional<std::uint32_t> requested;
-  if (const auto stated = ask.request.max_output()) {
-    requested = static_cast<std::uint32_t>(std::min<std::uint64_t>(*stated, UINT32_MAX));
-  }
-  auto context = fleet::plan_context(model, TokenCounter::bound(ask, vocabulary), requested);
+  auto context = plan_by_bound(*ask, *model, vocabulary);
   if (const auto* needed = std::get_if<fleet::CountNeeded>(&context.outcome)) {
-    const auto counted = co_await counter_.count(ask, model, vocabulary, needed->stop_above);
+    const auto counted = co_await counter_.count(*ask, *model, vocabulary, needed->stop_above);
     context =
         counted ? fleet::with_count(std::move(context), *counted) : fleet::without_count(std::move(context));
   }
-  co_return context;
+  const auto session = call.exchange.request().headers.find("x-truekeel-session").value_or("");
+  const auto key = affinity_of(*ask, session, shared_.secret());
+  auto placed = admission_.place_now(context, key);
+  if (!placed) placed = co_await admission_.wait_for_room(call, context, key);
+  if (!*placed) co_return co_await reject(call, placed->error());
+  const fleet::Decision& decision = **placed;
+  call.record.request.counted = fleet::to_string(decision.counted);
+  call.record.request.context_class = decision.model->classes[decision.class_index].name;
+  for (const auto id : decision.passed_over) {
+    const auto passed = std::ranges::find(decision.order, id, &fleet::Candidate::endpoint);
+    shared_.metrics().on_passed_over(passed->config->name);
+  }
+  co_await deliver(call, *ask, decision);
 }
 
 /// Requires: the call has begun at the decision's first candidate.

@@ -43,8 +43,6 @@ class Proxy {
   http::Task<void> list_models(ClientCall& call);
   http::Task<void> count_tokens(ClientCall& call, const Ask& ask, const fleet::ModelConfig& model,
                                 const Vocabulary& vocabulary);
-  http::Task<fleet::ContextPlan> plan(const Ask& ask, const fleet::ModelConfig& model,
-                                      const Vocabulary& vocabulary);
   http::Task<void> deliver(ClientCall& call, const Ask& ask, const fleet::Decision& decision);
   [[nodiscard]] bool try_again(const ClientCall& call, const AttemptResult& result, std::uint32_t attempt);
   void finish_record(ClientCall& call);

@@ -153,8 +153,9 @@ Task<CallResult<void>> Call::receive_head(Duration first_byte) {
   ResponseParser& parser = wire_->parser;
   limit(first_byte);
   while (parser.state() == MessageParser::State::head) {
-    const Attempt::State state = co_await receive();
-    if (state == Attempt::State::done) continue;
+    const bool there = !wire_->drained || co_await wire_->stream->readable();
+    const Attempt::State state = there ? receive() : Attempt::State::failed;
+    if (state == Attempt::State::done || state == Attempt::State::would_block) continue;
     co_return failure(parser.started() ? CallFailure::broken : CallFailure::no_response,
                       state == Attempt::State::ended ? "closed by the server" : wire_->stream->why());
   }
@@ -165,22 +166,17 @@ Task<CallResult<void>> Call::receive_head(Duration first_byte) {
   co_return CallResult<void>();
 }
 
-// Reads once, and feeds the parser.
-Task<Attempt::State> Call::receive() {
+// Reads once, if there is something, and feeds the parser.
+Attempt::State Call::receive() {
   Wire& wire = *wire_;
-  while (true) {
-    if (std::exchange(wire.drained, false) && !co_await wire.stream->readable())
-      co_return Attempt::State::failed;
-    const Attempt attempt = wire.stream->read_now(wire.buffer);
-    wire.drained = attempt.bytes < wire.buffer.size();
-    if (attempt.state == Attempt::State::would_block) continue;
-    if (attempt.state == Attempt::State::done) {
-      const ResponseParser::Fed fed = wire.parser.feed({wire.buffer.data(), attempt.bytes});
-      piece_ = fed.body;
-      if (fed.taken < attempt.bytes) wire.clean = false;
-    }
-    co_return attempt.state;
+  const Attempt attempt = wire.stream->read_now(wire.buffer);
+  wire.drained = attempt.bytes < wire.buffer.size();
+  if (attempt.state == Attempt::State::done) {
+    const ResponseParser::Fed fed = wire.parser.feed({wire.buffer.data(), attempt.bytes});
+    piece_ = fed.body;
+    if (fed.taken < attempt.bytes) wire.clean = false;
   }
+  return attempt.state;
 }
 
 Task<CallResult<std::string_view>> Call::read() {
@@ -190,7 +186,8 @@ Task<CallResult<std::string_view>> Call::read() {
   bool ended = false;
   while (piece_.empty() && parser.state() == MessageParser::State::body) {
     limit(idle_);
-    const Attempt::State state = co_await receive();
+    const bool there = !wire_->drained || co_await wire_->stream->readable();
+    const Attempt::State state = there ? receive() : Attempt::State::failed;
     if (state == Attempt::State::failed) co_return failure(CallFailure::broken, wire_->stream->why());
     ended = state == Attempt::State::ended;
     if (ended) parser.end();

@@ -110,7 +110,7 @@ class Call {
  private:
   Task<CallResult<void>> transmit(std::string_view body, Duration connect);
   Task<CallResult<void>> receive_head(Duration first_byte);
-  Task<Attempt::State> receive();
+  Attempt::State receive();
   std::unexpected<CallError> failure(CallFailure kind, std::string message) const;
   void limit(Duration duration);
   void drop();
