@@ -226,11 +226,10 @@ std::string http_date(std::chrono::sys_seconds time) {
 }
 
 HopByHop::HopByHop(const Headers& headers) : headers_(headers), lists_(false) {
-  for (const Field field : headers) {
-    lists_ = lists_ ||
-             (equal_ignoring_case(field.name, "connection") &&
-              !equal_ignoring_case(field.value, "keep-alive") && !equal_ignoring_case(field.value, "close"));
-  }
+  const auto connection = headers.find("connection");
+  if (!connection) return;
+  lists_ = headers.count("connection") > 1 ||
+           (!equal_ignoring_case(*connection, "keep-alive") && !equal_ignoring_case(*connection, "close"));
 }
 
 bool HopByHop::operator()(std::string_view name) const {

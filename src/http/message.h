@@ -126,7 +126,7 @@ class HopByHop {
 
  private:
   const Headers& headers_;
-  bool lists_;  ///< Connection names something beyond close and keep-alive
+  bool lists_;  ///< Connection may name something beyond close and keep-alive
 };
 
 /// All fields but those of one hop, and those of the names in `but`.
