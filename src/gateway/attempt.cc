@@ -226,7 +226,8 @@ http::Task<AttemptResult> Attempt::send(ClientCall& call, const Ask& ask, const 
   const auto added = where.look ? std::span<const protocol::JsonEdit>(where.look->plan.edits)
                                 : std::span<const protocol::JsonEdit>();
   const fleet::OutputLimit output{.tokens = where.decision.output.tokens, .added = where.with_limit};
-  const auto body = upstream_body(ask, output, *where.upstream, added);
+  const auto edited = edited_body(ask, output, *where.upstream, added);
+  const std::string& body = edited ? *edited : ask.body;
   http::Call upstream_call(client_);
   const CancelWhenGone cancel(call.exchange, upstream_call);
   if (const auto sent = co_await upstream_call.send(where.upstream->address(), head, body, options); !sent) {

@@ -66,8 +66,8 @@ std::string_view limit_field(const Ask& ask, const Upstream& upstream) {
   return ask.request.call == protocol::OpenAiCall::chat ? upstream.dialect().chat_limit_field : "max_tokens";
 }
 
-std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output, const Upstream& upstream,
-                          std::span<const protocol::JsonEdit> audit) {
+std::optional<std::string> edited_body(const Ask& ask, const fleet::OutputLimit& output,
+                                       const Upstream& upstream, std::span<const protocol::JsonEdit> audit) {
   std::vector<protocol::JsonEdit> edits(audit.begin(), audit.end());
   if (const auto& name = upstream.config().upstream_model; !name.empty() && name != ask.request.model) {
     edits.push_back({"model", protocol::quoted(name)});
@@ -87,7 +87,7 @@ std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output, cons
       !upstream.dialect().top_k_and_min_p) {
     edits.push_back({"top_k", std::nullopt});
   }
-  if (edits.empty()) return ask.body;
+  if (edits.empty()) return std::nullopt;
   return protocol::splice(ask.body, ask.request.members, edits);
 }
 

@@ -30,9 +30,9 @@ enum class ClientCredentials { pass_on, keep };
 
 /// The body with the endpoint's own model name, and with exactly one limit of output, stated where the
 /// request is silent; without a top_k from Anthropic's API where the endpoint does not know it; and with what
-/// the audit adds. Every other byte is the client's.
-[[nodiscard]] std::string upstream_body(const Ask& ask, const fleet::OutputLimit& output,
-                                        const Upstream& upstream,
-                                        std::span<const protocol::JsonEdit> audit = {});
+/// the audit adds. Every other byte is the client's. Nothing where the client's body is all of this already.
+[[nodiscard]] std::optional<std::string> edited_body(const Ask& ask, const fleet::OutputLimit& output,
+                                                     const Upstream& upstream,
+                                                     std::span<const protocol::JsonEdit> audit = {});
 
 }  // namespace truekeel::gateway

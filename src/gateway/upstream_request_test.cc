@@ -31,17 +31,17 @@ constexpr const char* kChat = R"({"model":"m","messages":[{"role":"user","conten
 TEST_F(UpstreamRequest, TheLimitIsAddedOnceAndTheRestIsLeftAlone) {
   Upstream upstream(config_, "");
   const auto ask = read(kChat);
-  const auto body = upstream_body(ask, {.tokens = 512, .added = true}, upstream);
+  const auto body = edited_body(ask, {.tokens = 512, .added = true}, upstream).value();
   EXPECT_NE(body.find(R"("seed": 1.0)"), std::string::npos);
   EXPECT_NE(body.find("512"), std::string::npos);
-  EXPECT_EQ(upstream_body(ask, {.tokens = 512, .added = false}, upstream), kChat);
+  EXPECT_EQ(edited_body(ask, {.tokens = 512, .added = false}, upstream), std::nullopt);
 }
 
 TEST_F(UpstreamRequest, TwoLimitsBecomeTheOneThatWasCountedWith) {
   const Upstream upstream(config_, "");
   const auto ask = read(
       R"({"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":5,"max_completion_tokens":9})");
-  const auto again = read(upstream_body(ask, {.tokens = 9, .added = false}, upstream));
+  const auto again = read(edited_body(ask, {.tokens = 9, .added = false}, upstream).value());
   EXPECT_EQ(again.request.max_output(), 9u);
   EXPECT_NE(again.request.max_tokens.has_value(), again.request.max_completion_tokens.has_value());
 }
@@ -49,7 +49,7 @@ TEST_F(UpstreamRequest, TwoLimitsBecomeTheOneThatWasCountedWith) {
 TEST_F(UpstreamRequest, TheEndpointsNameForTheModelIsUsed) {
   config_.upstream_model = "other \"name\"";
   const Upstream upstream(config_, "");
-  EXPECT_EQ(read(upstream_body(read(kChat), {}, upstream)).request.model, config_.upstream_model);
+  EXPECT_EQ(read(edited_body(read(kChat), {}, upstream).value()).request.model, config_.upstream_model);
 }
 
 TEST_F(UpstreamRequest, TopKOfAnthropicsApiGoesOnlyToEnginesThatKnowIt) {
@@ -57,7 +57,7 @@ TEST_F(UpstreamRequest, TopKOfAnthropicsApiGoesOnlyToEnginesThatKnowIt) {
       R"({"model":"m","max_tokens":5,"top_k":7,"messages":[{"role":"user","content":"x"}]})", "/v1/messages");
   const auto top_k_at = [&](EngineKind engine) {
     config_.engine = engine;
-    return read(upstream_body(ask, {}, Upstream(config_, ""))).request.sampling.top_k;
+    return read(edited_body(ask, {}, Upstream(config_, "")).value_or(ask.body)).request.sampling.top_k;
   };
   EXPECT_EQ(top_k_at(EngineKind::vllm), 7);
   EXPECT_EQ(top_k_at(EngineKind::openai), std::nullopt);

@@ -39,9 +39,10 @@ void walk_object(BodyWalk& walk, od::value value, Each&& each) {
   for (auto result : object) {
     od::field field;
     if (const auto error = std::move(result).get(field)) return walk.fail_json(error);
-    auto name = name_of(field);
+    std::string decoded;
+    const auto name = name_of(field, decoded);
     if (!name) return walk.fail_json(simdjson::STRING_ERROR);
-    each(std::string_view(*name), field.value());
+    each(*name, field.value());
     if (walk.fault) return;
   }
 }
@@ -86,7 +87,8 @@ void walk_body(BodyWalk& walk, const std::string& body, Each&& each) {
   for (auto result : root) {
     od::field field;
     if (const auto error = std::move(result).get(field)) return walk.fail_json(error);
-    const auto name = name_of(field);
+    std::string decoded;
+    const auto name = name_of(field, decoded);
     if (!name) return walk.fail_json(simdjson::STRING_ERROR);
     each(*name, field.value(), walk.impl.position(field.key().raw()) - 1);
     if (walk.fault) return;

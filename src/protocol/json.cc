@@ -30,14 +30,15 @@ Result<std::vector<JsonMember>> index_object(JsonParser& parser, const std::stri
     od::field field;
     if (const auto error = std::move(result).get(field)) return not_an_object(error);
     if (members.size() == kJsonMembersMax) return not_an_object(kTooManyMembers);
-    auto name = name_of(field);
-    if (!name) return std::unexpected(std::move(name).error());
+    std::string decoded;
+    const auto name = name_of(field, decoded);
+    if (!name) return std::unexpected(name.error());
     const std::size_t begin = impl.position(field.key().raw()) - 1;
     const std::string_view token = token_of(field.value());
     TextRange value;
     if (const auto error = check_value(field.value(), token, 1)) return not_an_object(error);
     if (const auto error = range_of(impl, document, token, value)) return not_an_object(error);
-    members.push_back({*std::move(name), begin, value});
+    members.push_back({std::string(*name), begin, value});
   }
   if (const auto error = check_end(document)) return not_an_object(error);
   return members;

@@ -88,7 +88,7 @@ std::string_view token_of(od::value& value) {
   return token;
 }
 
-Result<std::string> name_of(od::field& field) {
+Result<std::string_view> name_of(od::field& field, std::string& decoded) {
   const char* raw = field.key().raw();
   const char* end = raw;
   bool escaped = false;
@@ -96,8 +96,12 @@ Result<std::string> name_of(od::field& field) {
     escaped |= *end == '\\';
     end += *end == '\\' ? 2 : 1;
   }
-  if (!escaped) return std::string(raw, end);
-  return json_unescape({raw, end});
+  const std::string_view name(raw, end);
+  if (!escaped) return name;
+  auto text = json_unescape(name);
+  if (!text) return std::unexpected(std::move(text).error());
+  decoded = *std::move(text);
+  return decoded;
 }
 
 simdjson::error_code check_value(od::value value, unsigned depth) {

@@ -63,8 +63,9 @@ struct JsonParser::Impl {
   return std::memcmp(raw, name.data(), name.size()) == 0 && raw[name.size()] == '"';
 }
 
-/// The field's decoded name. Error::invalid_argument as of json_unescape.
-[[nodiscard]] Result<std::string> name_of(od::field& field);
+/// The field's name as it lies in the text; where it has escapes, decoded into `decoded`.
+/// Error::invalid_argument as of json_unescape.
+[[nodiscard]] Result<std::string_view> name_of(od::field& field, std::string& decoded);
 
 /// Walks a value and all in it; `depth` is the number of containers around it.
 [[nodiscard]] simdjson::error_code check_value(od::value value, unsigned depth);

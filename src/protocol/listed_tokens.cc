@@ -125,7 +125,8 @@ class Rows {
   error_code by_id(od::value value) {
     ListedRow row;
     const auto error = each_field(value, [&](od::field& field) -> error_code {
-      const auto name = name_of(field);
+      std::string decoded;
+      const auto name = name_of(field, decoded);
       if (!name) return simdjson::STRING_ERROR;
       Key key;
       key.add(*name);

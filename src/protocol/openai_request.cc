@@ -13,6 +13,8 @@ struct Member {
   std::string_view name;
   od::value value;
   std::string_view token;
+
+  [[nodiscard]] bool container() const { return token == "{" || token == "["; }
 };
 
 /// Takes the members of a body one by one.
@@ -53,16 +55,16 @@ class RequestWalk {
   /// Whether a container that the server alone reads holds anything.
   bool filled(const Member& member) {
     const TextRange range = walk_.skip(member.value, member.token, 1);
-    return (member.token == "[" || member.token == "{") && range.end - range.begin > 2;
+    return member.container() && range.end - range.begin > 2;
   }
 
   // A wrong kind is for the server to refuse; its JSON is checked like any other.
   std::optional<double> number_of(const Member& member) {
-    walk_.skip(member.value, member.token, 1);
+    if (member.container()) walk_.skip(member.value, member.token, 1);
     return number_as<double>(member.token);
   }
   std::optional<std::int64_t> integer_of(const Member& member) {
-    walk_.skip(member.value, member.token, 1);
+    if (member.container()) walk_.skip(member.value, member.token, 1);
     return number_as<std::int64_t>(member.token);
   }
 
@@ -153,8 +155,7 @@ void RequestWalk::prompt(const Member& member) {
 
 void RequestWalk::take(Member member, std::size_t begin) {
   const auto* const field = std::ranges::find(kFields, member.name, &Field::name);
-  const bool container = member.token == "{" || member.token == "[";
-  if (!container) walk_.skip(member.value, member.token, 1);
+  if (!member.container()) walk_.skip(member.value, member.token, 1);
   if (walk_.fault) return;
   if (field != kFields.end()) {
     const auto place = static_cast<std::size_t>(field - kFields.begin());
@@ -163,7 +164,7 @@ void RequestWalk::take(Member member, std::size_t begin) {
   }
   if (field != kFields.end() && !is_null(member.token)) {
     field->take(*this, member);
-  } else if (container) {
+  } else if (member.container()) {
     walk_.skip(member.value, member.token, 1);
   }
   if (walk_.fault) return;
