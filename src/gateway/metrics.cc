@@ -71,8 +71,8 @@ Metrics::Metrics()
           family<prometheus::Gauge>(registry_, "truekeel_endpoint_in_flight", "Calls under way.")),
       epoch_(family<prometheus::Gauge>(registry_, "truekeel_affinity_epoch", "Bumped by unstick.")) {}
 
-/// The time series of a call. Labels are maps of strings: made for every call, they cost more than all else.
-Metrics::CallSeries Metrics::series_of(const CallRecord& call) {
+/// Labels are maps of strings: made for every call, they cost more than all else.
+const Metrics::CallSeries& Metrics::series_of(const CallRecord& call) {
   const auto& request = call.request;
   thread_local std::string key;
   key.clear();
@@ -83,20 +83,19 @@ Metrics::CallSeries Metrics::series_of(const CallRecord& call) {
   key.append(fmt::format_int(request.status).c_str());
   key.push_back(call.first_token ? '1' : '0');
   key.push_back(request.input_tokens ? '1' : '0');
-  const std::lock_guard lock(series_mutex_);
   const auto known = series_.find(key);
   return known != series_.end() ? known->second : series_.emplace(key, make_series(call)).first->second;
 }
 
 Metrics::CallSeries Metrics::make_series(const CallRecord& call) {
   const auto& request = call.request;
-  CallSeries series{.requests = &requests_.Add({{"model", request.model},
-                                                {"pool", request.pool},
-                                                {"endpoint", request.endpoint},
-                                                {"class", request.context_class},
-                                                {"counted", request.counted},
-                                                {"status", std::to_string(request.status)},
-                                                {"end", request.end}})};
+  CallSeries series{.requests = &of_endpoint(requests_, {{"model", request.model},
+                                                         {"pool", request.pool},
+                                                         {"endpoint", request.endpoint},
+                                                         {"class", request.context_class},
+                                                         {"counted", request.counted},
+                                                         {"status", std::to_string(request.status)},
+                                                         {"end", request.end}})};
   if (request.endpoint.empty()) return series;
   prometheus::Labels served = {{"gen_ai_operation_name", request.operation},
                                {"gen_ai_request_model", request.model},
@@ -115,7 +114,8 @@ Metrics::CallSeries Metrics::make_series(const CallRecord& call) {
 
 void Metrics::on_call(const CallRecord& call) {
   const auto& request = call.request;
-  const CallSeries series = series_of(call);
+  const std::lock_guard lock(series_mutex_);
+  const CallSeries& series = series_of(call);
   series.requests->Increment();
   if (request.endpoint.empty()) return;
   series.duration->Observe(seconds(call.total));
@@ -131,7 +131,8 @@ void Metrics::on_call(const CallRecord& call) {
 }
 
 void Metrics::on_retry(const std::string& endpoint, std::string_view outcome) {
-  retries_.Add({{"endpoint", endpoint}, {"outcome", std::string(outcome)}}).Increment();
+  const std::lock_guard lock(series_mutex_);
+  of_endpoint(retries_, {{"endpoint", endpoint}, {"outcome", std::string(outcome)}}).Increment();
 }
 
 void Metrics::on_denial(std::string_view reason) {
@@ -139,7 +140,8 @@ void Metrics::on_denial(std::string_view reason) {
 }
 
 void Metrics::on_passed_over(const std::string& endpoint) {
-  passed_over_.Add({{"endpoint", endpoint}}).Increment();
+  const std::lock_guard lock(series_mutex_);
+  of_endpoint(passed_over_, {{"endpoint", endpoint}}).Increment();
 }
 
 void Metrics::on_wait(const std::string& pool, Duration waited) {
@@ -153,7 +155,27 @@ void Metrics::on_shed(const std::string& pool, std::string_view reason) {
 void Metrics::on_overflow(const std::string& pool) { overflows_.Add({{"pool", pool}}).Increment(); }
 
 void Metrics::on_probe(const std::string& endpoint, std::string_view result) {
-  probes_.Add({{"endpoint", endpoint}, {"result", std::string(result)}}).Increment();
+  const std::lock_guard lock(series_mutex_);
+  of_endpoint(probes_, {{"endpoint", endpoint}, {"result", std::string(result)}}).Increment();
+}
+
+prometheus::Counter& Metrics::of_endpoint(prometheus::Family<prometheus::Counter>& family,
+                                          const prometheus::Labels& labels) {
+  auto& counter = family.Add(labels);
+  by_endpoint_[labels.at("endpoint")].emplace(&family, &counter);
+  return counter;
+}
+
+void Metrics::forget_all_but(const std::set<std::string_view>& endpoints) {
+  const std::lock_guard lock(series_mutex_);
+  std::erase_if(by_endpoint_, [&](const auto& item) {
+    const auto& [endpoint, counters] = item;
+    if (endpoint.empty() || endpoints.contains(endpoint)) return false;
+    std::erase_if(series_,
+                  [&](const auto& known) { return counters.contains({&requests_, known.second.requests}); });
+    for (const auto& [family, counter] : counters) family->Remove(counter);
+    return true;
+  });
 }
 
 std::string Metrics::text(const fleet::Fleet& fleet, Instant now) {
@@ -166,8 +188,10 @@ std::string Metrics::text(const fleet::Fleet& fleet, Instant now) {
     gauge.Set(value);
     shown_.emplace_back(&family, &gauge);
   };
+  std::set<std::string_view> endpoints;
   for (const auto id : fleet.endpoints()) {
     const auto view = fleet.view(id, now);
+    endpoints.insert(view.config->name);
     const prometheus::Labels labels = {{"endpoint", view.config->name}, {"pool", view.pool->name}};
     const bool serves = !view.drained && (view.state == fleet::HealthState::ready ||
                                           view.state == fleet::HealthState::probation);
@@ -179,6 +203,7 @@ std::string Metrics::text(const fleet::Fleet& fleet, Instant now) {
     show(epoch_, {{"pool", pools[pool].name}}, static_cast<double>(fleet.epoch(pool)));
     show(queue_, {{"pool", pools[pool].name}}, static_cast<double>(fleet.queue(pool, now).waiting));
   }
+  forget_all_but(endpoints);
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }
 

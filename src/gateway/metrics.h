@@ -6,8 +6,10 @@
 #include <prometheus/registry.h>
 
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -41,7 +43,7 @@ class Metrics {
   void on_shed(const std::string& pool, std::string_view reason);
   void on_probe(const std::string& endpoint, std::string_view result);
 
-  /// The exposition text, with the fleet's state as of now.
+  /// The exposition text, with the fleet's state as of now. Series of endpoints that it has no more are gone.
   [[nodiscard]] std::string text(const fleet::Fleet& fleet, Instant now);
 
  private:
@@ -50,8 +52,13 @@ class Metrics {
     prometheus::Histogram *duration = nullptr, *first_token = nullptr, *per_token = nullptr;
     prometheus::Counter *output = nullptr, *input = nullptr;
   };
-  [[nodiscard]] CallSeries series_of(const CallRecord& call);
+  // These three with series_mutex_ held, and for as long as what they return is used.
+  [[nodiscard]] const CallSeries& series_of(const CallRecord& call);
   [[nodiscard]] CallSeries make_series(const CallRecord& call);
+  /// A counter that goes with its endpoint, which the labels name.
+  [[nodiscard]] prometheus::Counter& of_endpoint(prometheus::Family<prometheus::Counter>& family,
+                                                 const prometheus::Labels& labels);
+  void forget_all_but(const std::set<std::string_view>& endpoints);
 
   prometheus::Registry registry_;
   prometheus::Family<prometheus::Histogram>& duration_;
@@ -72,7 +79,9 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& epoch_;
 
   std::mutex series_mutex_;
-  std::unordered_map<std::string, CallSeries> series_;  // by the call's labels
+  std::unordered_map<std::string, CallSeries> series_;  // by the call's labels; guarded by it, as is:
+  std::map<std::string, std::set<std::pair<prometheus::Family<prometheus::Counter>*, prometheus::Counter*>>>
+      by_endpoint_;
   std::mutex shown_mutex_;
   std::vector<std::pair<prometheus::Family<prometheus::Gauge>*, prometheus::Gauge*>> shown_;  // guarded by it
 };

@@ -115,5 +115,32 @@ TEST_F(MetricsTest, ACallThatReachedNoServerIsCountedAlone) {
   EXPECT_THAT(metrics_.text(fleet_, now_), Not(HasSubstr("gen_ai_server_request_duration_seconds_count")));
 }
 
+TEST_F(MetricsTest, SeriesOfAnEndpointGoWithIt) {
+  auto other = call(), refused = call();
+  other.request.endpoint = "s2";
+  refused.request.endpoint.clear();
+  for (const auto& each : {call(), other, refused}) metrics_.on_call(each);
+  for (const char* endpoint : {"s1", "s2"}) {
+    metrics_.on_retry(endpoint, "reset");
+    metrics_.on_passed_over(endpoint);
+    metrics_.on_probe(endpoint, "token");
+  }
+  ASSERT_THAT(metrics_.text(fleet_, now_), HasSubstr("endpoint=\"s1\""));
+  fleet_.replace(std::make_shared<const fleet::Config>(fleet::test_config({"s2", "s3"})), now_);
+  EXPECT_THAT(metrics_.text(fleet_, now_), Not(HasSubstr("endpoint=\"s1\"")));
+  EXPECT_EQ(requests("m", "short", "s2"), "1");
+  EXPECT_EQ(requests("m", "short", ""), "1");
+  for (const char* name : {"truekeel_retries_total", "truekeel_passed_over_total", "truekeel_probes_total"}) {
+    EXPECT_THAT(metrics_.text(fleet_, now_), HasSubstr(std::string(name) + "{endpoint=\"s2\""));
+  }
+  EXPECT_EQ(served("gen_ai_server_request_duration_seconds_count"), "2") << "of the pool, which stays";
+
+  metrics_.on_call(call());  // its last one, under way when it was removed
+  EXPECT_THAT(metrics_.text(fleet_, now_), Not(HasSubstr("endpoint=\"s1\"")));
+  fleet_.replace(std::make_shared<const fleet::Config>(fleet::test_config()), now_);
+  metrics_.on_call(call());
+  EXPECT_EQ(requests("m", "short"), "1") << "it begins anew";
+}
+
 }  // namespace
 }  // namespace truekeel::gateway
