@@ -14,7 +14,6 @@ namespace {
 
 using std::chrono::seconds;
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 AffinityKey key(std::uint64_t n) { return {n * 0x9E3779B97F4A7C15u, AffinitySource::user}; }
@@ -120,6 +119,7 @@ TEST_F(ReloadTest, WhatIsRemovedGetsNothingAndEndsWithItsLastCall) {
 
 TEST_F(ReloadTest, OnlyTheSessionsOfWhatIsRemovedMove) {
   std::vector<std::string> before;
+  before.reserve(300);
   for (int n = 0; n < 300; ++n) before.push_back(first(n));
   auto config = *config_;
   config.pools[0].endpoints.erase(config.pools[0].endpoints.begin() + 1);

@@ -264,9 +264,9 @@ http::Task<AttemptResult> Attempt::whole(ClientCall& call, const Ask& ask, const
   note_output(call, where);
   where.upstream->note_fingerprint(facts->system_fingerprint);
   if (where.look) hand_to_audit(*where.look, *facts, answer.body);
-  if (facts->usage) {
-    call.record.request.output_tokens = facts->usage->completion_tokens;
-    call.record.request.input_tokens = facts->usage->prompt_tokens;
+  if (const auto& usage = facts->usage) {
+    call.record.request.output_tokens = usage->completion_tokens;
+    call.record.request.input_tokens = usage->prompt_tokens;
   }
   if (call.route.provider == Provider::anthropic) {
     protocol::JsonParser parser;

@@ -195,7 +195,7 @@ class Gateway::ControlThread {
   IncidentWatch watch_;
 };
 
-Result<std::unique_ptr<Gateway>> Gateway::start(std::shared_ptr<const fleet::Config> config,
+Result<std::unique_ptr<Gateway>> Gateway::start(const std::shared_ptr<const fleet::Config>& config,
                                                 GatewayOptions options) {
   std::unique_ptr<Gateway> gateway(new Gateway());
   if (options.affinity_secret.empty()) options.affinity_secret = random_secret();

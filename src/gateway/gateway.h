@@ -24,8 +24,8 @@ class Gateway {
  public:
   /// Reads vocabularies, binds both ports, starts the threads. Error::unavailable when a port cannot be had,
   /// Error::not_found or Error::invalid_argument when the configuration names what is not there.
-  [[nodiscard]] static Result<std::unique_ptr<Gateway>> start(std::shared_ptr<const fleet::Config> config,
-                                                              GatewayOptions options);
+  [[nodiscard]] static Result<std::unique_ptr<Gateway>> start(
+      const std::shared_ptr<const fleet::Config>& config, GatewayOptions options);
   ~Gateway();
 
   [[nodiscard]] std::uint16_t port() const { return port_; }

@@ -12,8 +12,6 @@
 namespace truekeel::gateway {
 namespace {
 
-using protocol::Provider;
-
 /// x-truekeel-timeout-ms; anything but a positive number is ignored.
 std::optional<Duration> timeout_of(const http::Headers& headers) {
   const auto text = headers.find("x-truekeel-timeout-ms");
@@ -236,8 +234,7 @@ http::Task<void> Proxy::answer(ClientCall& call) {
   auto context = plan_by_bound(*ask, *model, vocabulary);
   if (const auto* needed = std::get_if<fleet::CountNeeded>(&context.outcome)) {
     const auto counted = co_await counter_.count(*ask, *model, vocabulary, needed->stop_above);
-    context =
-        counted ? fleet::with_count(std::move(context), *counted) : fleet::without_count(std::move(context));
+    context = counted ? fleet::with_count(context, *counted) : fleet::without_count(context);
   }
   const auto session = call.exchange.request().headers.find("x-truekeel-session").value_or("");
   const auto key = affinity_of(*ask, session, shared_.secret());

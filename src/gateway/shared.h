@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/assert.h"
 #include "fleet/affinity.h"
 #include "fleet/client_keys.h"
 #include "fleet/fleet.h"
@@ -109,6 +110,7 @@ class Shared {
   /// Runs `use` on the gate of clients, alone. Requires: has_clients().
   template <class Use>
   decltype(auto) clients(Use&& use) {
+    TK_ASSERT(clients_);
     const std::lock_guard lock(clients_mutex_);
     return std::forward<Use>(use)(*clients_);
   }

@@ -75,12 +75,12 @@ std::optional<std::string> edited_body(const Ask& ask, const fleet::OutputLimit&
   const auto field = limit_field(ask, upstream);
   if (output.added) {
     edits.push_back({field, std::to_string(output.tokens)});
-  } else if (ask.request.max_output() && limits_stated(ask) > 1) {
+  } else if (const auto limit = ask.request.max_output(); limit && limits_stated(ask) > 1) {
     // Engines differ in which one they read: one alone is left, the one that routing counted with.
     for (const auto name : protocol::kMaxOutputFields) {
       if (name != field) edits.push_back({name, std::nullopt});
     }
-    edits.push_back({field, std::to_string(*ask.request.max_output())});
+    edits.push_back({field, std::to_string(*limit)});
   }
   // Anthropic's API has top_k, OpenAI's has not; what an OpenAI client sends is its own affair.
   if (ask.provider == protocol::Provider::anthropic && ask.request.sampling.top_k &&

@@ -42,7 +42,7 @@ bool put_request(std::string& out, const Endpoint& to, const RequestHead& head, 
 }  // namespace
 
 Client::Client(Net& net, ClientOptions options)
-    : core_(std::make_shared<ClientCore>(net, std::move(options))) {}
+    : core_(std::make_shared<ClientCore>(net, options)) {}
 
 Client::~Client() { core_->pools.clear(); }
 

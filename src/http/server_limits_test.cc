@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <string>
 
+#include "base/assert.h"
 #include "http/signal.h"
 #include "http/test_server.h"
 
@@ -209,6 +210,7 @@ TEST_P(ServerLimitsTest, ARequestThatIsHereKeepsItsPlace) {
 /// What a client reads, to the end, that says all before its connection is accepted.
 Task<std::string> ask_before_accepted(Net& net, std::uint16_t port, std::string_view bytes) {
   const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+  TK_ASSERT(client >= 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(port);

@@ -188,7 +188,7 @@ class TcpStream final : public Stream {
     }
     look_up_ = std::make_shared<LookUp>(context_);
     look_up_->resolver.async_resolve(to_.host, std::to_string(to_.port), Resolver::numeric_service,
-                                     [look_up = look_up_](const error_code& failed, auto found) {
+                                     [look_up = look_up_](const error_code& failed, const auto& found) {
                                        look_up->error = failed;
                                        for (const auto& entry : found) look_up->found.push_back(entry);
                                        look_up->done.notify();

@@ -28,7 +28,7 @@ class ServerTest : public NetTest {
     if (!date_) options.date = false;  // most tests compare whole answers
     server_ = std::make_unique<Server>(net(), std::move(options), std::move(handler));
     port_ = server_->listen(any()).value();
-    run(body);
+    run(std::move(body));
     const Instant soon = net().now() + std::chrono::milliseconds(1);
     run([this, soon] { return server_->drain(soon); });
     EXPECT_EQ(server_->connections(), 0U);

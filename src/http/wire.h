@@ -35,7 +35,7 @@ struct Wire {
 };
 
 struct ClientCore {
-  ClientCore(Net& n, ClientOptions o) : net(n), options(std::move(o)) {}
+  ClientCore(Net& n, ClientOptions o) : net(n), options(o) {}
 
   /// A kept connection that is still open, else a new one.
   std::unique_ptr<Wire> take(const Endpoint& endpoint, bool may_reuse);

@@ -110,7 +110,8 @@ class Auditor {
   [[nodiscard]] const EndpointAudit& endpoint(fleet::EndpointId id) const { return at(id).audit; }
   /// What is tolerated of its tokens, by those that entered; null for an engine that is not audited.
   [[nodiscard]] const evidence::LiveTolerance* rho(fleet::EndpointId id) const {
-    return at(id).rho ? &*at(id).rho : nullptr;
+    const auto& rho = at(id).rho;
+    return rho ? &*rho : nullptr;
   }
   /// Whether that was within the last minutes.
   [[nodiscard]] bool lately(WallTime at) const;
