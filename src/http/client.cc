@@ -41,8 +41,7 @@ bool put_request(std::string& out, const Endpoint& to, const RequestHead& head, 
 
 }  // namespace
 
-Client::Client(Net& net, ClientOptions options)
-    : core_(std::make_shared<ClientCore>(net, options)) {}
+Client::Client(Net& net, ClientOptions options) : core_(std::make_shared<ClientCore>(net, options)) {}
 
 Client::~Client() { core_->pools.clear(); }
 
