@@ -38,6 +38,7 @@ bool is_failure(Outcome outcome) {
     case Outcome::client_fault:
     case Outcome::overloaded:
     case Outcome::client_left:
+    case Outcome::exhausted:
       return false;
   }
   return false;
@@ -49,6 +50,8 @@ const char* to_string(Outcome outcome) {
       return "success";
     case Outcome::connect_failure:
       return "connect_failure";
+    case Outcome::exhausted:
+      return "exhausted";
     case Outcome::reset:
       return "reset";
     case Outcome::timeout:
@@ -96,6 +99,8 @@ void Health::on_probe(ProbeResult result, Instant now) {
       break;
     case ProbeResult::failed:
       if (++failed_probes_ >= settings_.unready_after) probe_ = Probe::unready;
+      break;
+    case ProbeResult::untried:
       break;
   }
   const bool content = probe_ == Probe::ready && failed_probes_ == 0;

@@ -28,12 +28,14 @@ enum class ProbeResult {
   token,    ///< it generated a token: the only proof that it serves
   refused,  ///< nobody listens
   failed,   ///< too late, an error, or an answer without a token
+  untried,  ///< there was nothing left here to connect with
 };
 
 /// How a request to an endpoint ended, as far as the endpoint is concerned.
 enum class Outcome {
   success,
   connect_failure,  ///< no connection: surely not processed
+  exhausted,        ///< nothing left here to connect with: says nothing of the endpoint
   reset,            ///< the connection broke after the request was sent
   timeout,          ///< the gateway's own deadline passed, not one that the client set
   server_error,     ///< a status of 5xx, or an error event inside a stream
@@ -43,7 +45,7 @@ enum class Outcome {
   client_left,
 };
 
-/// True for what is the endpoint's doing, false for what is fine or a client's.
+/// True for what is the endpoint's doing, false for what is fine, a client's or ours.
 [[nodiscard]] bool is_failure(Outcome outcome);
 
 [[nodiscard]] const char* to_string(Outcome outcome);

@@ -55,6 +55,19 @@ TEST_F(HealthTest, ARefusedConnectionIsEnoughAFailedProbeIsNot) {
   EXPECT_EQ(health_.state(now_), HealthState::unready);
 }
 
+TEST_F(HealthTest, WhatTheGatewayLacksSaysNothing) {
+  EXPECT_FALSE(fail(Outcome::exhausted, 100));
+  EXPECT_FALSE(fail(Outcome::server_error, 4));
+  EXPECT_FALSE(fail(Outcome::exhausted, 100));
+  EXPECT_TRUE(fail(Outcome::server_error, 1)) << "nor does it interrupt a row";
+  for (int i = 0; i < 10; ++i) health_.on_probe(ProbeResult::untried, now_);
+  EXPECT_TRUE(health_.ready(now_));
+  EXPECT_EQ(health_.probe_due(), now_ + settings_.probe_interval);
+  health_.on_probe(ProbeResult::refused, now_);
+  health_.on_probe(ProbeResult::untried, now_);
+  EXPECT_EQ(health_.state(now_), HealthState::unready) << "nor does it prove anything";
+}
+
 TEST_F(HealthTest, ProbesAreSoonerWhereThereIsDoubt) {
   EXPECT_EQ(health_.probe_due(), now_ + settings_.probe_interval);
   now_ += seconds(3);

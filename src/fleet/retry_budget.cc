@@ -23,6 +23,7 @@ bool may_retry(const FailedAttempt& failed, const RetrySettings& settings) {
     case Outcome::garbled:
       return failed.idempotent;
     case Outcome::success:
+    case Outcome::exhausted:  // as little is left for another connection
     case Outcome::timeout:
     case Outcome::client_fault:
     case Outcome::client_left:

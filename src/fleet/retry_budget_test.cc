@@ -34,7 +34,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(RetryCase{Outcome::connect_failure, true, true},
                     RetryCase{Outcome::overloaded, true, true}, RetryCase{Outcome::reset, true, false},
                     RetryCase{Outcome::server_error, true, false}, RetryCase{Outcome::garbled, true, false},
-                    RetryCase{Outcome::timeout, false, false}, RetryCase{Outcome::client_fault, false, false},
+                    RetryCase{Outcome::exhausted, false, false}, RetryCase{Outcome::timeout, false, false},
+                    RetryCase{Outcome::client_fault, false, false},
                     RetryCase{Outcome::client_left, false, false},
                     RetryCase{Outcome::success, false, false}));
 

@@ -79,7 +79,7 @@ void hand_to_audit(const sentinel::Look& look, const protocol::ResponseFacts& fa
 sentinel::AnswerEnd end_unseen(const Ask& ask, const AttemptResult& result) {
   using How = sentinel::AnswerEnd::How;
   if (ask.request.stream) return {.how = How::cut};
-  const bool refused = result.outcome == Outcome::connect_failure ||
+  const bool refused = result.outcome == Outcome::connect_failure || result.outcome == Outcome::exhausted ||
                        (result.outcome != Outcome::client_left && result.answer.status / 100 == 4);
   return {.how = refused ? How::refused : How::lost};
 }
@@ -355,9 +355,15 @@ http::Task<Outcome> Attempt::pump(ClientCall& call, const Where& where, http::Ca
 
 AttemptResult Attempt::failed(const ClientCall& call, const Where& where,
                               const http::CallError& error) const {
-  return {.outcome = outcome_of(call, error),
-          .delivered = false,
-          .answer = error_answer(call, describe(call, where, error))};
+  AttemptResult result{.outcome = outcome_of(call, error),
+                       .delivered = false,
+                       .answer = error_answer(call, describe(call, where, error))};
+  if (result.outcome == Outcome::exhausted) {
+    result.answer.headers.set("retry-after", "1");
+    shared_.metrics().on_shed(call.record.request.pool, to_string(result.outcome));
+    shared_.note_exhausted(*where.upstream, error.message, net_.now());
+  }
+  return result;
 }
 
 protocol::ApiError Attempt::describe(const ClientCall& call, const Where& where,
@@ -375,6 +381,11 @@ protocol::ApiError Attempt::describe(const ClientCall& call, const Where& where,
               .message = fmt::format("inference server {} cannot be reached", name),
               .param = {},
               .code = "upstream_unreachable"};
+    case Outcome::exhausted:
+      return {.status = 503,
+              .message = "the gateway can open no further connection; try again",
+              .param = {},
+              .code = "overloaded"};
     case Outcome::timeout:
       return {.status = 504,
               .message = fmt::format("inference server {} did not answer in time", name),
@@ -402,6 +413,8 @@ Outcome Attempt::outcome_of(const ClientCall& call, const http::CallError& error
   switch (error.kind) {
     case http::CallFailure::invalid:
       return Outcome::client_fault;
+    case http::CallFailure::exhausted:
+      return Outcome::exhausted;
     case http::CallFailure::connect:
     case http::CallFailure::connect_timeout:
       return Outcome::connect_failure;

@@ -60,8 +60,9 @@ Metrics::Metrics()
       passed_over_(family<prometheus::Counter>(
           registry_, "truekeel_passed_over_total",
           "Calls that went to a next server, the endpoint having its bound or limit of calls.")),
-      shed_(family<prometheus::Counter>(registry_, "truekeel_shed_total",
-                                        "Calls sent away with 503, all servers of their pool being busy.")),
+      shed_(family<prometheus::Counter>(
+          registry_, "truekeel_shed_total",
+          "Calls sent away with 503, for want of room at a server of their pool, or of our own.")),
       queue_wait_(family<prometheus::Histogram>(registry_, "truekeel_queue_wait_seconds",
                                                 "How long calls waited for room, however it ended.")),
       queue_(family<prometheus::Gauge>(registry_, "truekeel_queue_waiting", "Calls that wait for room.")),

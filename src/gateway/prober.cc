@@ -28,6 +28,8 @@ std::string_view name_of(fleet::ProbeResult result) {
       return "refused";
     case fleet::ProbeResult::failed:
       return "failed";
+    case fleet::ProbeResult::untried:
+      return "untried";
   }
   return "";
 }
@@ -129,8 +131,15 @@ http::Task<fleet::ProbeResult> Prober::generate_token(Upstream& upstream, fleet:
 
   http::Call call(client_);
   if (const auto sent = co_await call.send(upstream.address(), head, body, options); !sent) {
-    co_return sent.error().kind == http::CallFailure::connect ? fleet::ProbeResult::refused
-                                                              : fleet::ProbeResult::failed;
+    switch (sent.error().kind) {
+      case http::CallFailure::exhausted:
+        shared_.note_exhausted(upstream, sent.error().message, net_.now());
+        co_return fleet::ProbeResult::untried;
+      case http::CallFailure::connect:
+        co_return fleet::ProbeResult::refused;
+      default:
+        co_return fleet::ProbeResult::failed;
+    }
   }
   const auto answer = co_await call.read_all(kAnswerBytesMax);
   if (!answer || call.head().status != 200) co_return fleet::ProbeResult::failed;

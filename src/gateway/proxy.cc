@@ -93,6 +93,7 @@ fleet::ContextPlan plan_by_bound(const Ask& ask, const fleet::ModelConfig& model
 const char* end_of(const http::Exchange& exchange, fleet::Outcome outcome, std::uint32_t status) {
   if (exchange.gone() || outcome == fleet::Outcome::client_left) return "client_left";
   if (outcome == fleet::Outcome::success) return "ok";
+  if (outcome == fleet::Outcome::exhausted) return "refused";
   if (status >= 400 && status < 500) return "refused";
   return status == 200 ? "cut" : "upstream_error";
 }

@@ -13,6 +13,8 @@
 namespace truekeel::gateway {
 namespace {
 
+constexpr Duration kTellEvery = std::chrono::seconds(10);
+
 Result<std::vector<fleet::Client>> load_clients(const fleet::ClientsConfig& config) {
   const auto text = read_file(config.keys_file, fleet::kMaxConfigBytes);
   if (!text) return std::unexpected(text.error());
@@ -185,6 +187,16 @@ Result<void> Shared::read_files_again(Instant now) {
   }
   if (problems.empty()) return {};
   return fail(ErrorCode::invalid_argument, std::move(problems));
+}
+
+void Shared::note_exhausted(const Upstream& upstream, std::string_view why, Instant now) {
+  Instant until = exhausted_told_until_;
+  if (now < until || !exhausted_told_until_.compare_exchange_strong(until, now + kTellEvery)) return;
+  log_warning("gateway.exhausted",
+              {{"endpoint", upstream.config().name},
+               {"error", why},
+               {"effect", "calls that need a new connection are answered 503; no server is blamed"},
+               {"fix", "more open files (ulimit -Hn, LimitNOFILE of systemd), memory or local ports"}});
 }
 
 bool Shared::ready(Instant now) {

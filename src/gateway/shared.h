@@ -129,6 +129,9 @@ class Shared {
   [[nodiscard]] IncidentDesk* incidents() { return incidents_.get(); }
   [[nodiscard]] sentinel::Sentinel& sentinel() { return *sentinel_; }
 
+  /// There was nothing left to connect there with; told in the log now and then.
+  void note_exhausted(const Upstream& upstream, std::string_view why, Instant now);
+
   /// Shutting down: readiness fails, nothing new is accepted.
   void start_draining() { draining_ = true; }
   [[nodiscard]] bool draining() const { return draining_; }
@@ -159,6 +162,7 @@ class Shared {
   const fleet::AffinitySecret secret_;
   Metrics metrics_;
   std::atomic<bool> draining_ = false;
+  std::atomic<Instant> exhausted_told_until_{Instant::min()};
   mutable std::mutex snapshot_mutex_;
   std::shared_ptr<const Snapshot> snapshot_;  // guarded by snapshot_mutex_
   Upstreams upstreams_;                       // guarded by snapshot_mutex_

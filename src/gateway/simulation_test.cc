@@ -39,7 +39,8 @@ constexpr http::SimFaults kFaults = {.latency_max = milliseconds(20),
                                      .stalled = 0.01,
                                      .short_write = 0.5,
                                      .short_read = 0.5,
-                                     .window_bytes = 60'000};
+                                     .window_bytes = 60'000,
+                                     .exhausted = 0.05};
 
 constexpr std::uint32_t kInFlightMax = 2;
 constexpr Duration kQueueTimeoutMax = seconds(5);

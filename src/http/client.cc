@@ -90,6 +90,7 @@ std::unexpected<CallError> Call::failure(CallFailure kind, std::string message) 
         return std::unexpected(CallError{CallFailure::first_byte_timeout, "no answer in time"});
     }
   }
+  if (kind == CallFailure::connect && wire_->stream->exhausted()) kind = CallFailure::exhausted;
   return std::unexpected(CallError{kind, std::move(message)});
 }
 

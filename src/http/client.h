@@ -21,6 +21,7 @@ namespace truekeel::http {
 
 enum class CallFailure : std::uint8_t {
   invalid,             ///< the request cannot be written; nothing was sent
+  exhausted,           ///< nothing left here to connect with: says nothing of the server; nothing was sent
   connect,             ///< no connection; nothing was sent
   connect_timeout,     ///< the same, for want of time
   no_response,         ///< sent, at least in part; then the server closed without a byte of an answer

@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -77,9 +79,9 @@ class ClientTest : public NetTest {
 };
 
 std::string kind(const auto& result) {
-  static const char* const kNames[] = {
-      "invalid", "connect",      "connect_timeout", "no_response", "first_byte_timeout",
-      "broken",  "idle_timeout", "protocol",        "cancelled"};
+  static const char* const kNames[] = {"invalid",     "exhausted",          "connect", "connect_timeout",
+                                       "no_response", "first_byte_timeout", "broken",  "idle_timeout",
+                                       "protocol",    "cancelled"};
   return result ? "none" : kNames[static_cast<int>(result.error().kind)];
 }
 
@@ -225,6 +227,41 @@ TEST_P(ClientTest, ARefusedConnectionHasSentNothing) {
       EXPECT_EQ(kind(co_await lookup.send({"no-such-host.invalid", 80}, kGet, "", {})), "connect");
     }
   });
+}
+
+/// The process has no file left to open; what is open stays so.
+class NoFilesLeft {
+ public:
+  NoFilesLeft() {
+    EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  }
+  ~NoFilesLeft() { setrlimit(RLIMIT_NOFILE, &before_); }
+  NoFilesLeft(const NoFilesLeft&) = delete;
+  NoFilesLeft& operator=(const NoFilesLeft&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_P(ClientTest, WhatIsShortHereIsNoFailureOfTheServer) {
+  against_server([](Exchange& exchange) -> Task<void> { co_await exchange.respond(200, {}, ""); },
+                 [this](Client& client) -> Task<void> {
+                   world().set_faults({.exhausted = 1});
+                   const bool real = GetParam() == NetKind::tcp;
+                   for (const char* host : {"127.0.0.1", "localhost", "no.such.name.invalid"}) {
+                     const Endpoint there{real ? host : to().host, to().port};
+                     Call call(client);
+                     const auto none = real ? std::make_unique<NoFilesLeft>() : nullptr;
+                     const auto sent = co_await call.send(there, kGet, "", {});
+                     EXPECT_EQ(kind(sent), "exhausted") << host;
+                     EXPECT_TRUE(sent || sent.error().nothing_sent());
+                   }
+                   world().set_faults({});
+                   Call call(client);
+                   EXPECT_EQ(kind(co_await call.send(to(), kGet, "", {})), "none");
+                 });
 }
 
 TEST_P(ClientTest, EachPhaseHasItsLimit) {

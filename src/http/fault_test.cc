@@ -31,7 +31,8 @@ constexpr SimFaults kFaults = {.latency_max = std::chrono::milliseconds(20),
                                .stalled = 0.02,
                                .short_write = 0.5,
                                .short_read = 0.5,
-                               .window_bytes = 100'000};
+                               .window_bytes = 100'000,
+                               .exhausted = 0.05};
 
 /// A body that tells whether a byte of it is missing, doubled or somebody else's.
 std::string body_of(std::uint64_t id, std::size_t size) {

@@ -222,6 +222,7 @@ class SimStream final : public Stream {
   }
 
   std::string why() const override { return here().failed.empty() ? "closed" : here().failed; }
+  bool exhausted() const override { return exhausted_; }
   std::string peer() const override { return link_->ends[1 - side_].host; }
 
  private:
@@ -240,6 +241,7 @@ class SimStream final : public Stream {
   const std::size_t side_;
   const Endpoint to_;
   bool dialled_ = false;
+  bool exhausted_ = false;
 };
 
 struct SimListener final : Listener {
@@ -273,6 +275,8 @@ struct SimListener final : Listener {
 };
 
 void SimStream::dial() {
+  exhausted_ = world_.happens(world_.faults.exhausted);
+  if (exhausted_) return here().fail("too many open files");
   if (world_.happens(world_.faults.lost)) return;
   const bool refused = world_.happens(world_.faults.refused);
   world_.at(world_.arrival(), [&world = world_, link = link_, to = to_, refused] {
@@ -356,7 +360,8 @@ SimFaults draw_faults(PhiloxStream& random, const SimFaults& most) {
           .stalled = maybe(most.stalled),
           .short_write = maybe(most.short_write),
           .short_read = maybe(most.short_read),
-          .window_bytes = kWindowMin + random.below(most.window_bytes)};
+          .window_bytes = kWindowMin + random.below(most.window_bytes),
+          .exhausted = maybe(most.exhausted)};
 }
 
 SimWorld::SimWorld(std::uint64_t seed, const SimFaults& faults)

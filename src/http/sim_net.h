@@ -28,6 +28,7 @@ struct SimFaults {
   double short_write = 0;  ///< a write takes only a part
   double short_read = 0;   ///< a read gives only a part
   std::size_t window_bytes = 64 << 10;  ///< sent and not yet read, in each direction
+  double exhausted = 0;                 ///< a dial finds nothing left to connect with
 };
 
 /// Faults for one run of a simulation: each is absent in half of the runs, else up to what `most` says;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
@@ -123,6 +124,7 @@ class TcpStream final : public Stream {
   }
 
   std::string why() const override { return why_.empty() ? "closed" : why_; }
+  bool exhausted() const override { return exhausted_; }
   std::string peer() const override { return peer_.address().to_string(); }
 
  private:
@@ -160,7 +162,17 @@ class TcpStream final : public Stream {
   }
 
   Task<bool> connect() {
+    static constexpr std::array kOurs = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL};
+    const auto is_ours = [](const error_code& error) {
+      return std::ranges::find(kOurs, error.value()) != kOurs.end();
+    };
     std::vector<Tcp::endpoint> candidates = co_await look_up();
+    // Without a file to open, no name is found either.
+    if (candidates.empty() && !closed_) {
+      error_code error;
+      socket_.open(Tcp::v4(), error);
+      exhausted_ = is_ours(error);
+    }
     for (const Tcp::endpoint& candidate : candidates) {
       if (closed_) break;
       error_code error;
@@ -177,6 +189,7 @@ class TcpStream final : public Stream {
         co_return true;
       }
       why_ = error.message();
+      exhausted_ = is_ours(error);
     }
     co_return !closed_;
   }
@@ -207,6 +220,7 @@ class TcpStream final : public Stream {
   std::shared_ptr<LookUp> look_up_;
   std::string why_;
   bool connected_ = false;
+  bool exhausted_ = false;
   bool closed_ = false;
 };
 

@@ -124,6 +124,7 @@ class TlsStream final : public Stream {
   }
 
   std::string why() const override { return why_.empty() ? inner_->why() : why_; }
+  bool exhausted() const override { return inner_->exhausted(); }
   std::string peer() const override { return inner_->peer(); }
 
  private:

@@ -175,3 +175,24 @@ def test_connections_never_take_all_open_files(stub, tmp_path):
         wait_until(lambda: gateway.open_files() < 100, what="the crowd's leave")
         gateway.chat()
     assert "few_open_files" in gateway.program.log.read_text()
+
+
+def test_without_a_file_to_open_clients_are_told_and_no_server_is_blamed(stub, tmp_path):
+    with serve(stub, tmp_path) as gateway, Crowd(gateway) as crowd:
+        (client,) = crowd.come(1)
+        crowd.ask([client])
+        body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+        call = b"POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nconnection: %s\r\ncontent-length: %d\r\n\r\n%s"
+        soft, hard = resource.prlimit(gateway.program.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(gateway.program.pid, resource.RLIMIT_NOFILE, (0, hard))
+        for _ in range(20):
+            client.sendall(call % (b"keep-alive", len(body), body))
+            answer = read_answer(client)
+            assert answer.startswith(b"HTTP/1.1 503") and b"retry-after: 1" in answer and b"no further connection" in answer
+        resource.prlimit(gateway.program.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        client.sendall(call % (b"close", len(body), body))
+        assert read_to_end(client).startswith(b"HTTP/1.1 200")
+        assert gateway.endpoint("e0")["state"] == "ready"
+        assert 'truekeel_shed_total{pool="main",reason="exhausted"} 20' in gateway.metrics()
+    log = gateway.program.log.read_text()
+    assert 0 < log.count("gateway.exhausted endpoint=e0") < 20 and "from=ready" not in log
