@@ -77,8 +77,7 @@ class Stream {
   /// Why an attempt failed, in words.
   [[nodiscard]] virtual std::string why() const = 0;
 
-  /// Whether there was nothing left here to connect with: no file, memory or port. It says nothing of the
-  /// peer.
+  /// Whether there was nothing left here to connect with: no file, no memory. It says nothing of the peer.
   [[nodiscard]] virtual bool exhausted() const = 0;
 
   /// The peer's address, without its port.

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -155,14 +156,17 @@ class TcpStream final : public Stream {
 
   // Asio has asked to be told of room to write, and would be at each further wait, although there nearly
   // always is room: a wake-up for nothing with every read.
-  void register_anew(const Tcp& protocol) {
-    error_code ignored;
-    const auto descriptor = socket_.release(ignored);
-    socket_.assign(protocol, descriptor, ignored);
+  void register_anew(const Tcp& protocol, error_code& error) {
+    const auto descriptor = socket_.release(error);
+    if (error) return;
+    socket_.assign(protocol, descriptor, error);
+    if (error) ::close(descriptor);
   }
 
   Task<bool> connect() {
-    static constexpr std::array kOurs = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL};
+    // Without EADDRNOTAVAIL: no port is left, or no way leads to such an address, which is the server's
+    // affair.
+    static constexpr std::array kOurs = {EMFILE, ENFILE, ENOMEM, ENOBUFS};
     const auto is_ours = [](const error_code& error) {
       return std::ranges::find(kOurs, error.value()) != kOurs.end();
     };
@@ -181,11 +185,11 @@ class TcpStream final : public Stream {
         std::tie(error) = co_await socket_.async_connect(candidate, kAwaitTuple);
       }
       if (closed_) break;
+      if (!error) register_anew(candidate.protocol(), error);
       if (!error) {
         peer_ = candidate;
         connected_ = true;
         prepare();
-        register_anew(candidate.protocol());
         co_return true;
       }
       why_ = error.message();
