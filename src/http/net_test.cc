@@ -4,8 +4,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <vector>
 
 #include "http/signal.h"
 #include "http/test_net.h"
@@ -185,6 +189,44 @@ TEST(TcpNet, ThreadsShareAPortAndLookUpNames) {
   context.run();
   EXPECT_TRUE(connected);
   EXPECT_TRUE(abandoned);
+}
+
+/// What the kernel watches for, by descriptor, in all epolls of this process (proc(5), fdinfo).
+std::vector<std::uint32_t> watched_events() {
+  std::vector<std::uint32_t> watched;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream info(entry.path());
+    for (std::string line; std::getline(info, line);) {
+      const auto at = line.find("events:");
+      if (line.starts_with("tfd:") && at != std::string::npos) {
+        watched.push_back(static_cast<std::uint32_t>(std::stoul(line.substr(at + 7), nullptr, 16)));
+      }
+    }
+  }
+  return watched;
+}
+
+// Room there nearly always is: each read would wake the thread a second time.
+TEST(TcpNet, ADialledStreamThatWaitsToReadIsNotToldOfRoomToWrite) {
+  boost::asio::io_context context;
+  const auto net = make_tcp_net(context);
+  const auto listener = net->listen({"127.0.0.1", 0}, Sharing::first).value();
+  const auto stream = net->dial({"127.0.0.1", listener->port()});
+  const auto others = watched_events().size();
+  bool waited = false;
+  spawn(*net, [](Stream& s, std::size_t others_watched, bool& done) -> Task<void> {
+    EXPECT_TRUE(co_await s.writable());
+    boost::asio::post(co_await boost::asio::this_coro::executor, [&s, others_watched] {
+      const auto watched = watched_events();
+      EXPECT_EQ(watched.size(), others_watched + 1);
+      for (const auto events : watched) EXPECT_EQ(events & EPOLLOUT, 0U);
+      s.close();
+    });
+    EXPECT_FALSE(co_await s.readable());
+    done = true;
+  }(*stream, others, waited));
+  context.run();
+  EXPECT_TRUE(waited);
 }
 
 TEST(SimWorld, AKilledHostResetsItsConnectionsAndMayComeBack) {
