@@ -196,7 +196,7 @@ void Shared::note_exhausted(const Upstream& upstream, std::string_view why, Inst
               {{"endpoint", upstream.config().name},
                {"error", why},
                {"effect", "calls that need a new connection are answered 503; no server is blamed"},
-               {"fix", "more open files (ulimit -Hn, LimitNOFILE of systemd), memory or local ports"}});
+               {"fix", "more open files (ulimit -Hn, LimitNOFILE of systemd) or memory"}});
 }
 
 bool Shared::ready(Instant now) {
