@@ -47,7 +47,7 @@ class ByteReader {
   T get() {
     T value{};
     const std::string_view bytes = get_bytes(sizeof value);
-    if (ok_) std::memcpy(&value, bytes.data(), sizeof value);
+    bytes.copy(reinterpret_cast<char*>(&value), sizeof value);  // nothing where it is missing
     return value;
   }
   std::string_view get_bytes(std::size_t size) {

@@ -18,9 +18,8 @@ std::optional<std::uint64_t> stated_length(const Headers& headers) {
   const auto text = headers.find("content-length");
   if (!text) return std::nullopt;
   std::uint64_t length = 0;
-  const char* end = text->data() + text->size();
-  const auto [stop, error] = std::from_chars(text->data(), end, length);
-  if (error != std::errc() || stop != end) return std::nullopt;
+  const auto [stop, error] = std::from_chars(text->begin(), text->end(), length);
+  if (error != std::errc() || stop != text->end()) return std::nullopt;
   return length;
 }
 
